@@ -1,0 +1,1 @@
+"""Chest X-ray encoders behind one contract (not built yet)."""

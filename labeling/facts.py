@@ -1,0 +1,189 @@
+"""What an engine fills: a small wire schema of sentence numbers, enums and numbers, one model per prompt.
+
+No text is copied and nothing is optional: structured-output servers compile such a schema in milliseconds, while
+`maxLength` or `pattern` on a string costs seconds. What each field may hold stands in `labeling.vocabulary`.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from functools import cache
+from typing import Any, Self, cast
+
+from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
+
+from labeling.vocabulary import (
+    ALL_SUBTYPES,
+    ALL_TIPS,
+    DEVICES,
+    LABELS,
+    NO_FINDING_LABEL,
+    NOT_AVAILABLE,
+    Advice,
+    Assertion,
+    Comparison,
+    Direction,
+    Landmark,
+    LineTubeType,
+    Placement,
+    Pleural,
+    Severity,
+    Side,
+    StatedPosition,
+    Status,
+)
+
+WIRE_VERSION = "1"
+MAX_DISTANCE_CM = 40.0
+
+FindingLabel = StrEnum("FindingLabel", {name.upper(): name for name in LABELS})
+Tip = StrEnum("Tip", {("N_A" if name == NOT_AVAILABLE else name.upper()): name for name in ALL_TIPS})
+Subtype = StrEnum("Subtype", {name.upper(): name for name in ALL_SUBTYPES})
+
+
+class _Wire(BaseModel):
+    # strict: "3" is no number and 3 no side; a misspelt key is an error
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class LineTubeFacts(_Wire):
+    """One line or tube as the current report describes it.
+
+    sentences: numbers of the sentences that describe it; at least one must name it.
+    tip_distance_cm: non-negative centimetres from `tip_landmark` in `tip_direction`; all three null when not said.
+    pleural, pleural_sentences: chest tubes only; "none" and empty for every other type.
+    placement: the engine's own opinion, kept beside the table's decision; null when it has none.
+    """
+
+    type: LineTubeType
+    sentences: tuple[int, ...]
+    side: Side
+    status: Status
+    subtype: Subtype  # type: ignore[valid-type]
+    tip: Tip  # type: ignore[valid-type]
+    tip_distance_cm: float | None
+    tip_landmark: Landmark | None
+    tip_direction: Direction | None
+    stated: StatedPosition
+    advice: Advice
+    pleural: Pleural
+    pleural_sentences: tuple[int, ...]
+    placement: Placement | None
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        device = DEVICES[self.type]
+        for name, value, allowed in (
+            ("side", self.side, device.sides),
+            ("tip", self.tip, device.tips),
+            ("subtype", self.subtype, device.subtypes),
+        ):
+            if value not in allowed:
+                raise ValueError(f"{self.type}: {name} {str(value)!r} is not one of {', '.join(allowed)}")
+        if not self.sentences:
+            raise ValueError(f"{self.type}: sentences is empty; give the numbers of the sentences that describe it")
+        distance, landmark = self.tip_distance_cm, self.tip_landmark
+        if (distance is None) != (landmark is None):
+            raise ValueError(
+                f"{self.type}: tip_distance_cm {distance} and tip_landmark {landmark} must be given together or be null"
+            )
+        if self.tip_direction is not None and landmark is None:
+            raise ValueError(f"{self.type}: tip_direction {self.tip_direction} needs a tip_landmark")
+        if distance is not None and not 0 <= distance <= MAX_DISTANCE_CM:
+            raise ValueError(f"{self.type}: tip_distance_cm {distance} is outside 0 to {MAX_DISTANCE_CM:g}")
+        if (self.pleural is Pleural.NONE) == bool(self.pleural_sentences):
+            raise ValueError(
+                f"{self.type}: pleural {self.pleural!s} with pleural_sentences {list(self.pleural_sentences)}: "
+                "give sentences exactly when pleural is not none"
+            )
+        if self.pleural is not Pleural.NONE and self.type is not LineTubeType.CHEST_TUBE:
+            raise ValueError(f"{self.type}: pleural is for chest tubes; use none")
+        return self
+
+
+class FindingFacts(_Wire):
+    """One finding as the current report states, denies or hedges it.
+
+    no_finding stands for normal anatomy ("The lungs are clear") and is always positive.
+    """
+
+    label: FindingLabel  # type: ignore[valid-type]
+    sentences: tuple[int, ...]
+    assertion: Assertion
+    side: Side
+    severity: Severity
+    comparison: Comparison
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if not self.sentences:
+            raise ValueError(f"{self.label}: sentences is empty; give the numbers of the sentences that say it")
+        if self.label == NO_FINDING_LABEL and self.assertion is not Assertion.POSITIVE:
+            raise ValueError(f"no_finding: assertion {self.assertion} is not positive; label the abnormality instead")
+        if self.comparison is Comparison.RESOLVED and self.assertion is not Assertion.NEGATIVE:
+            raise ValueError(f"{self.label}: what has resolved is negative, got {self.assertion}")
+        return self
+
+
+class FindingAnswer(_Wire):
+    findings: tuple[FindingFacts, ...]
+
+
+class LineTubeAnswer(_Wire):
+    lines_and_tubes: tuple[LineTubeFacts, ...]
+
+
+Answer = FindingAnswer | LineTubeAnswer
+
+
+@cache
+def answer_model(prompt_name: str) -> type[BaseModel]:
+    """The wire model of a prompt: `findings`, `lines_and_tubes`, or one line-and-tube type.
+
+    A prompt for one type asks only what that type can say, with its own sides, tips and subtypes; `read_answer` fills
+    in the rest.
+    """
+    if prompt_name == "findings":
+        return FindingAnswer
+    if prompt_name == "lines_and_tubes":
+        return LineTubeAnswer
+    device = DEVICES[LineTubeType(prompt_name)]
+    narrow: dict[str, Any] = {"type": (_enum("Type", (prompt_name,)), Field())}
+    for name, annotation in LineTubeFacts.__annotations__.items():
+        if name == "type" or (name.startswith("pleural") and prompt_name != LineTubeType.CHEST_TUBE):
+            continue
+        if name == "subtype" and len(device.subtypes) == 1:
+            continue
+        own = {"side": device.sides, "tip": device.tips, "subtype": device.subtypes}.get(name)
+        narrow[name] = (_enum(name.title(), own) if own else _resolve(annotation), Field())
+    entry = create_model(f"{prompt_name}_facts", __base__=_Wire, **narrow)
+    return create_model(f"{prompt_name}_answer", __base__=_Wire, lines_and_tubes=(tuple[entry, ...], Field()))  # type: ignore[valid-type]
+
+
+def read_answer(prompt_name: str, text: str) -> Answer:
+    """Validate an engine's JSON and give it in the common shape.
+
+    Raises:
+        pydantic.ValidationError: naming each field, its value and what is allowed.
+    """
+    if prompt_name == "findings":
+        return FindingAnswer.model_validate_json(text)
+    if prompt_name == "lines_and_tubes":
+        return LineTubeAnswer.model_validate_json(text)
+    narrow = answer_model(prompt_name).model_validate_json(text)
+    filler = {"subtype": "standard", "pleural": "none", "pleural_sentences": ()}
+    entries = [filler | entry for entry in narrow.model_dump(mode="python")["lines_and_tubes"]]
+    return LineTubeAnswer.model_validate({"lines_and_tubes": tuple(entries)}, strict=False)
+
+
+def wire_schema(prompt_name: str) -> dict[str, Any]:
+    """The JSON Schema a server is asked to follow: all properties required, no others allowed."""
+    return answer_model(prompt_name).model_json_schema()
+
+
+def _enum(name: str, values: tuple[str, ...]) -> type[StrEnum]:
+    return cast(type[StrEnum], StrEnum(name, {("N_A" if v == NOT_AVAILABLE else v.upper()): str(v) for v in values}))
+
+
+def _resolve(annotation: str) -> Any:
+    return eval(annotation, globals())  # our own annotations, kept as strings by the __future__ import

@@ -1,0 +1,1 @@
+"""Placement decided by code: versioned tables per device, and which rule decided."""

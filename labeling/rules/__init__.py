@@ -1,0 +1,1 @@
+"""The built-in offline engine: lexicons, negation and hedging, sides, tips, removals."""

@@ -1,0 +1,1 @@
+"""Report generator trainer (not built yet)."""

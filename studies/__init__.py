@@ -1,0 +1,1 @@
+"""The dataset of studies: row types, and the sections and sentences of a report."""
