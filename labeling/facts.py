@@ -6,11 +6,21 @@ No text is copied and nothing is optional: structured-output servers compile suc
 
 from __future__ import annotations
 
-from enum import StrEnum
+import json
 from functools import cache
-from typing import Any, Self, cast
+from typing import Annotated, Any, Self, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    create_model,
+    model_validator,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, core_schema
 
 from labeling.vocabulary import (
     ALL_SUBTYPES,
@@ -18,7 +28,6 @@ from labeling.vocabulary import (
     DEVICES,
     LABELS,
     NO_FINDING_LABEL,
-    NOT_AVAILABLE,
     Advice,
     Assertion,
     Comparison,
@@ -36,9 +45,23 @@ from labeling.vocabulary import (
 WIRE_VERSION = "1"
 MAX_DISTANCE_CM = 40.0
 
-FindingLabel = StrEnum("FindingLabel", {name.upper(): name for name in LABELS})
-Tip = StrEnum("Tip", {("N_A" if name == NOT_AVAILABLE else name.upper()): name for name in ALL_TIPS})
-Subtype = StrEnum("Subtype", {name.upper(): name for name in ALL_SUBTYPES})
+
+class _OneOf:
+    """Marks a string of a closed list: an enum in the JSON Schema, and an error that names the value and the list."""
+
+    def __init__(self, *allowed: str) -> None:
+        self._allowed = allowed
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self._check, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return handler(schema) | {"enum": list(self._allowed)}
+
+    def _check(self, value: str) -> str:
+        if value not in self._allowed:
+            raise ValueError(f"{value!r} is not one of {', '.join(self._allowed)}")
+        return value
 
 
 class _Wire(BaseModel):
@@ -59,8 +82,8 @@ class LineTubeFacts(_Wire):
     sentences: tuple[int, ...]
     side: Side
     status: Status
-    subtype: Subtype  # type: ignore[valid-type]
-    tip: Tip  # type: ignore[valid-type]
+    subtype: Annotated[str, _OneOf(*ALL_SUBTYPES)]
+    tip: Annotated[str, _OneOf(*ALL_TIPS)]
     tip_distance_cm: float | None
     tip_landmark: Landmark | None
     tip_direction: Direction | None
@@ -107,7 +130,7 @@ class FindingFacts(_Wire):
     no_finding stands for normal anatomy ("The lungs are clear") and is always positive.
     """
 
-    label: FindingLabel  # type: ignore[valid-type]
+    label: Annotated[str, _OneOf(*LABELS)]
     sentences: tuple[int, ...]
     assertion: Assertion
     side: Side
@@ -148,16 +171,23 @@ def answer_model(prompt_name: str) -> type[BaseModel]:
     if prompt_name == "lines_and_tubes":
         return LineTubeAnswer
     device = DEVICES[LineTubeType(prompt_name)]
-    narrow: dict[str, Any] = {"type": (_enum("Type", (prompt_name,)), Field())}
-    for name, annotation in LineTubeFacts.__annotations__.items():
-        if name == "type" or (name.startswith("pleural") and prompt_name != LineTubeType.CHEST_TUBE):
-            continue
-        if name == "subtype" and len(device.subtypes) == 1:
-            continue
-        own = {"side": device.sides, "tip": device.tips, "subtype": device.subtypes}.get(name)
-        narrow[name] = (_enum(name.title(), own) if own else _resolve(annotation), Field())
-    entry = create_model(f"{prompt_name}_facts", __base__=_Wire, **narrow)
-    return create_model(f"{prompt_name}_answer", __base__=_Wire, lines_and_tubes=(tuple[entry, ...], Field()))  # type: ignore[valid-type]
+    own = {"type": (prompt_name,), "side": device.sides, "tip": device.tips, "subtype": device.subtypes}
+    left_out = {"model_config"}
+    if len(device.subtypes) == 1:
+        left_out.add("subtype")
+    if prompt_name != LineTubeType.CHEST_TUBE:
+        left_out |= {"pleural", "pleural_sentences"}
+    fields: dict[str, Any] = {
+        name: (Annotated[str, _OneOf(*own[name])] if name in own else annotation, Field())
+        for name, annotation in get_type_hints(LineTubeFacts, include_extras=True).items()
+        if name not in left_out
+    }
+    entry = create_model("LineTubeFacts", __base__=_Wire, **fields)
+    entries: Any = tuple[entry, ...]
+    return create_model("LineTubeAnswer", __base__=_Wire, lines_and_tubes=(entries, Field()))
+
+
+_FILLED: dict[str, Any] = {"subtype": "standard", "pleural": "none", "pleural_sentences": []}
 
 
 def read_answer(prompt_name: str, text: str) -> Answer:
@@ -170,20 +200,24 @@ def read_answer(prompt_name: str, text: str) -> Answer:
         return FindingAnswer.model_validate_json(text)
     if prompt_name == "lines_and_tubes":
         return LineTubeAnswer.model_validate_json(text)
-    narrow = answer_model(prompt_name).model_validate_json(text)
-    filler = {"subtype": "standard", "pleural": "none", "pleural_sentences": ()}
-    entries = [filler | entry for entry in narrow.model_dump(mode="python")["lines_and_tubes"]]
-    return LineTubeAnswer.model_validate({"lines_and_tubes": tuple(entries)}, strict=False)
+    narrow = answer_model(prompt_name).model_validate_json(text).model_dump(mode="json")
+    entries = [_FILLED | entry for entry in narrow["lines_and_tubes"]]
+    return LineTubeAnswer.model_validate_json(json.dumps({"lines_and_tubes": entries}))
 
 
+@cache
 def wire_schema(prompt_name: str) -> dict[str, Any]:
-    """The JSON Schema a server is asked to follow: all properties required, no others allowed."""
-    return answer_model(prompt_name).model_json_schema()
+    """The JSON Schema a server is asked to follow: all properties required, no others allowed. Do not change it.
+
+    Titles and descriptions are left out: some servers count them as prompt tokens, and the prompt explains the fields.
+    """
+    schema: dict[str, Any] = _bare(answer_model(prompt_name).model_json_schema())
+    return schema
 
 
-def _enum(name: str, values: tuple[str, ...]) -> type[StrEnum]:
-    return cast(type[StrEnum], StrEnum(name, {("N_A" if v == NOT_AVAILABLE else v.upper()): str(v) for v in values}))
-
-
-def _resolve(annotation: str) -> Any:
-    return eval(annotation, globals())  # our own annotations, kept as strings by the __future__ import
+def _bare(node: Any) -> Any:
+    if isinstance(node, list):
+        return [_bare(one) for one in node]
+    if not isinstance(node, dict):
+        return node
+    return {name: _bare(value) for name, value in node.items() if name not in {"title", "description"}}

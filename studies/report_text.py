@@ -47,14 +47,16 @@ for _section, _names in {
 # A heading stands at the start of a line, or after a sentence's end when in capitals, and ends in a colon
 # ("FINDINGS:"), or stands alone on its line.
 _HEADING = re.compile(
-    r"(?:^|(?<=\n)|(?<=[.!?:;] )|(?<=[.!?:;]  ))[ \t*#>]*([A-Za-z][A-Za-z/&,() -]{0,48}?)[ \t]*\**[ \t]*(:|(?=[ \t]*(?:\n|\Z)))[ \t]*\**"
+    r"(?:^|(?<=\n)|(?<=[.!?:;] )|(?<=[.!?:;]  ))[ \t*#>]*"
+    r"([A-Za-z][A-Za-z/&,() -]{0,48}?)[ \t]*\**[ \t]*(:|(?=[ \t]*(?:\n|\Z)))[ \t]*\**"
 )
 _LAST_WORD = re.compile(r"(\S+)\Z")
+# Never the end of a sentence; and those that are one only before a capital ("no PTX on the L. Heart normal").
+_TITLES = frozenset("dr. mr. mrs. ms. prof. st. vs. approx. e.g. i.e. cf. ca. e.t. n.g. o.g. i.j. p.a. a.p.".split())
 _ABBREVIATIONS = frozenset(
-    "dr dr. mr. mrs. ms. prof. st. vs. approx. e.g. i.e. no. fig. cf. ca. max. min. resp. incl. est. p.m. a.m. "
-    "e.t. n.g. o.g. i.j. s.c. p.a. a.p. r. l. rt. lt. bilat. ant. post. lat. sup. inf. med. hx. w. s.p.".split()
+    "fig. max. min. resp. incl. est. p.m. a.m. s.c. r. l. rt. lt. bilat. ant. post. lat. sup. inf. med. hx. w.".split()
 )
-# Ends of a sentence: a stop before white space, a semicolon is none. A new line ends one too, unless the text only wraps.
+# A sentence ends at a stop before white space; a new line ends one too, unless the text only wraps.
 _BOUNDARY = re.compile(r"[.!?]+[\"')\]]*(?=\s|\Z)|\.(?=[A-Z][a-z]{2,})|\n")
 _BULLET = re.compile(r"[ \t]*(?:[-*•–+>]|\(?\d{1,2}[.)])[ \t]+")
 _WRAP_COLUMN = 55  # a line at least this long that stops without a full stop goes on in the next
@@ -78,17 +80,18 @@ def _is_stop(text: str, at: int, match: re.Match[str]) -> bool:
     if word is None:
         return True
     token = word.group(1).lstrip("([\"'").lower()
+    if token in _TITLES:
+        return False
     if token in _ABBREVIATIONS:
         rest = text[match.end() : match.end() + 40].lstrip()
-        # "ETT 3 cm from carina on the L. No PTX": a capital after a one-letter side ends the sentence.
-        return not rest or (rest[0].isupper() and token in {"r.", "l.", "rt.", "lt.", "bilat.", "a.m.", "p.m."})
+        return not rest or rest[0].isupper()
     return not (token[:-1].isdigit() and len(token) <= 3 and text[at : match.end()].strip() == word.group(1))
 
 
 def _wraps(text: str, line_start: int, at: int) -> bool:
     """Whether the new line at `at` only wraps a sentence that goes on."""
     line = text[line_start:at].rstrip()
-    rest = text[at + 1 :  at + 61]
+    rest = text[at + 1 : at + 61]
     following = rest.lstrip(" \t\r")
     if not line or not following or following[0] == "\n" or line[-1] in ".!?:":
         return False

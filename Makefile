@@ -1,0 +1,42 @@
+# Every target does its own set-up: nothing but Python 3.11+ and make is needed.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test check bench test-llm clean
+
+# Labels the example reports with the built-in rules and prints the tables.
+demo: $(VENV)/.core
+	$(BIN)/label-reports --prompt all examples/icu_reports.csv -o labels.jsonl
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest
+
+# Lint, format, types and layers.
+check: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.dev
+	$(BIN)/python -m benchmarks
+
+# A real language model through a real server, in an environment of its own (some 3 GB).
+test-llm: $(VENV)/.dev
+	tests/llm/setup.sh
+	CARINA_LLM=1 $(BIN)/python -m pytest tests/llm -m llm
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.core: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	touch $@
+
+$(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	touch $@ $(VENV)/.core
+
+clean:
+	rm -rf $(VENV) .venv-llm .carina build *.egg-info

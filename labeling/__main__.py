@@ -1,0 +1,5 @@
+"""`python -m labeling`: label, redecide, schema."""
+
+from labeling.cli import app
+
+app()

@@ -1,0 +1,245 @@
+"""The walk of a run: check every report, ask what is not answered yet, then write all rows in the input's order."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple, TextIO
+
+from pydantic import ValidationError
+
+from labeling.evidence import check_evidence
+from labeling.facts import Answer, FindingAnswer, LineTubeAnswer, read_answer
+from labeling.outputs import row_writer, whole_file
+from labeling.questions import QuestionMaker
+from labeling.rows import RowMaker
+from labeling.runtime.ask import Outcome, Policy, ask_all
+from labeling.runtime.engine import Engine, InvalidAnswer, Question, Usage
+from labeling.schema import LabelRow
+from labeling.store import Store
+from prompts.load import Prompt
+from studies.records import Report
+from studies.report_text import Sentence, split_sentences
+
+_CHUNK = 256  # reports looked up in the store at once
+_FLUSH_S = 0.05  # an answer waits at most this long before it is safe from a kill
+
+
+@dataclass
+class Tally:
+    """What has happened so far; counts are of questions unless named otherwise."""
+
+    reports: int = 0
+    questions: int = 0
+    reused: int = 0
+    answered: int = 0
+    failed: int = 0
+    usage: Usage = field(default_factory=Usage)
+
+    @property
+    def done(self) -> int:
+        return self.reused + self.answered + self.failed
+
+
+class Written(NamedTuple):
+    """What stands in the output: rows, reports without one, and counts for the table.
+
+    devices: (type, placement) -> how many, removed ones under placement "removed".
+    findings: (finding, mention) -> how many reports.
+    """
+
+    rows: int
+    failed: int
+    devices: Counter[tuple[str, str]]
+    findings: Counter[tuple[str, str]]
+
+
+class Labeler:
+    """Labels reports with one engine and one set of prompts.
+
+    Reports are read twice through `reports()`, which must give the same ones each time: memory stays flat however
+    many there are.
+    """
+
+    def __init__(
+        self, prompts: Sequence[Prompt], engine: Engine, store: Store, row_maker: RowMaker, policy: Policy
+    ) -> None:
+        self._makers = [QuestionMaker(prompt, engine) for prompt in prompts]
+        self._prompts = prompts
+        self._engine = engine
+        self._store = store
+        self._row_maker = row_maker
+        self._policy = policy
+        self._unkept: list[tuple[bytes, str]] = []
+        self._pending: set[bytes] = set()
+        self._failures: dict[bytes, str] = {}
+        self.tally = Tally()
+
+    async def ask(self, reports: Iterable[Report], on_progress: Callable[[Tally], None]) -> None:
+        """Ask whatever the store does not answer yet, and keep each answer within a twentieth of a second.
+
+        Raises:
+            StoreError: answers cannot be kept any more; asking stops.
+        """
+
+        def keep(outcome: Outcome) -> None:
+            self.tally.usage = self.tally.usage.plus(outcome.usage)
+            if outcome.answer is not None:
+                self.tally.answered += 1
+                self._unkept.append((outcome.question.key, outcome.answer))
+                if len(self._unkept) >= _CHUNK:
+                    self._flush()
+            else:
+                self.tally.failed += 1
+                self._pending.discard(outcome.question.key)
+                self._failures[outcome.question.key] = f"{outcome.question.prompt_name}: {outcome.failure}"
+            on_progress(self.tally)
+
+        async def flush_often() -> None:
+            while True:
+                await asyncio.sleep(_FLUSH_S)
+                self._flush()
+
+        asking = asyncio.ensure_future(
+            ask_all(self._engine, self._unanswered(reports), check_answer, policy=self._policy, on_outcome=keep)
+        )
+        flushing = asyncio.ensure_future(flush_often())
+        try:
+            await asyncio.wait({asking, flushing}, return_when=asyncio.FIRST_COMPLETED)
+            if flushing.done():
+                flushing.result()  # raises: the disk is full
+            await asking
+        finally:
+            for task in (asking, flushing):
+                task.cancel()
+            await asyncio.gather(asking, flushing, return_exceptions=True)
+            self._flush()
+            on_progress(self.tally)
+
+    def write(self, reports: Iterable[Report], rejected: Mapping[str, str], output: Path, failures: Path) -> Written:
+        """Write a row for every answered report, and a failure for every other; both files appear whole.
+
+        The failures file is there only when there are failures.
+        """
+        written = Written(0, 0, Counter(), Counter())
+        rows = failed = 0
+        with whole_file(failures) as failure_file, row_writer(output) as write_row:
+            for report, result in self.results(reports, rejected):
+                if isinstance(result, LabelRow):
+                    write_row(result)
+                    _count(result, written)
+                    rows += 1
+                else:
+                    self._write_failure(failure_file, report.report_id, result)
+                    failed += 1
+        if not failed:
+            failures.unlink()
+        return written._replace(rows=rows, failed=failed)
+
+    def results(
+        self, reports: Iterable[Report], rejected: Mapping[str, str]
+    ) -> Iterator[tuple[Report, LabelRow | str]]:
+        """Each report with its row, or with why it has none, in the given order."""
+        for chunk in _chunks(reports):
+            asked = [(report, *self._questions(report, rejected)) for report in chunk]
+            answers = self._store.get([question.key for _, _, questions in asked for question in questions])
+            for report, sentences, questions in asked:
+                if report.report_id in rejected:
+                    yield report, rejected[report.report_id]
+                    continue
+                missing = [question for question in questions if question.key not in answers]
+                if missing:
+                    yield report, "; ".join(self._failures.get(q.key, f"{q.prompt_name}: not asked") for q in missing)
+                    continue
+                read = {q.prompt_name: _read_kept(q.prompt_name, answers[q.key]) for q in questions}
+                yield report, self._row_maker.make(report, sentences, read)
+
+    def unanswered(self, reports: Iterable[Report]) -> Iterator[Question]:
+        """What `ask` would ask, without asking (for a dry run)."""
+        return self._unanswered(reports)
+
+    def _unanswered(self, reports: Iterable[Report]) -> Iterator[Question]:
+        for chunk in _chunks(reports):
+            questions = [question for report in chunk for question in self._questions(report, {})[1]]
+            known = self._store.get([question.key for question in questions])
+            self.tally.reports += len(chunk)
+            self.tally.questions += len(questions)
+            for question in questions:
+                # A text that stands twice is asked once: the second waits in no queue and finds its answer when rows
+                # are written.
+                if question.key in known or question.key in self._pending:
+                    self.tally.reused += 1
+                else:
+                    self._pending.add(question.key)
+                    yield question
+
+    def _questions(self, report: Report, rejected: Mapping[str, str]) -> tuple[list[Sentence], list[Question]]:
+        if report.report_id in rejected:
+            return [], []
+        sentences = split_sentences(report.text)
+        return sentences, [maker.make(report, sentences) for maker in self._makers]
+
+    def _flush(self) -> None:
+        if self._unkept:
+            self._store.put(self._unkept)
+            self._pending.difference_update(key for key, _ in self._unkept)
+            self._unkept.clear()
+
+    def _write_failure(self, file: TextIO, report_id: str, reason: str) -> None:
+        row = {
+            "report_id": report_id,
+            "prompt": ",".join(prompt.id for prompt in self._prompts),
+            "engine": self._engine.name,
+            "model": self._engine.model,
+            "reason": reason,
+        }
+        file.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+
+def check_answer(question: Question, text: str) -> str:
+    """Validate an engine's answer against schema and report, and give it in the shape that is kept.
+
+    Raises:
+        InvalidAnswer: saying, for the model that must correct it, which field is wrong and what is allowed.
+    """
+    try:
+        answer = read_answer(question.prompt_name, text)
+    except ValidationError as error:
+        raise InvalidAnswer(_say(error)) from None
+    check_evidence(answer, question.subject)
+    return answer.model_dump_json()
+
+
+def _read_kept(prompt_name: str, text: str) -> Answer:
+    model = FindingAnswer if prompt_name == "findings" else LineTubeAnswer
+    return model.model_validate_json(text)
+
+
+def _say(error: ValidationError) -> str:
+    problems = []
+    for one in error.errors(include_url=False, include_context=False)[:5]:
+        where = ".".join(str(part) for part in one["loc"]) or "answer"
+        value = one["input"] if isinstance(one["input"], str | int | float | bool | None) else None
+        shown = f", got {value!r}"[:80] if value is not None and repr(value) not in one["msg"] else ""
+        problems.append(f"{where}: {one['msg'].removeprefix('Value error, ')}{shown}")
+    return "; ".join(problems)
+
+
+def _chunks(reports: Iterable[Report]) -> Iterator[list[Report]]:
+    stream = iter(reports)
+    while chunk := list(islice(stream, _CHUNK)):
+        yield chunk
+
+
+def _count(row: LabelRow, written: Written) -> None:
+    for device in row.lines_and_tubes:
+        shown = "removed" if device.status.value == "removed" else device.placement.value
+        written.devices[device.type_categorical.value, shown] += 1
+    if row.finding_labels is not None:
+        for name, mention in row.finding_labels:
+            written.findings[name, mention.value] += 1

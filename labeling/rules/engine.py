@@ -1,0 +1,67 @@
+"""The built-in engine: reads reports with lexicons and scopes, offline, without a language model, the same every time."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib import resources
+from importlib.resources.abc import Traversable
+from typing import Any
+
+from labeling.facts import answer_model
+from labeling.rules.devices import read_lines_and_tubes
+from labeling.rules.findings import read_findings
+from labeling.runtime.engine import Complaint, Question, Reply
+
+
+class RulesEngine:
+    """Fills the same facts as a language model would; has no opinion on placement, which code decides anyway."""
+
+    name = "rules"
+    settings: Mapping[str, Any] = {}
+
+    def __init__(self) -> None:
+        self.model = f"rules-{_fingerprint()[:12]}"
+
+    async def reply(self, question: Question, complaints: Sequence[Complaint]) -> Reply:  # noqa: ARG002
+        """Answer from the report's sentences (`question.subject`)."""
+        return Reply(json.dumps(read_facts(question.prompt_name, question.subject), separators=(",", ":")))
+
+
+def read_facts(prompt_name: str, sentences: Sequence[Any]) -> dict[str, Any]:
+    """The wire answer to one prompt, as plain data."""
+    findings = read_findings(sentences)
+    if prompt_name == "findings":
+        return {"findings": findings}
+    devices = read_lines_and_tubes(sentences, findings)
+    if prompt_name != "lines_and_tubes":
+        fields = _entry_fields(prompt_name)
+        devices = [{name: d[name] for name in fields} for d in devices if d["type"] == prompt_name]
+    return {"lines_and_tubes": devices}
+
+
+@cache
+def _entry_fields(prompt_name: str) -> tuple[str, ...]:
+    schema = answer_model(prompt_name).model_json_schema()
+    return tuple(schema["$defs"]["LineTubeFacts"]["properties"])
+
+
+@cache
+def _fingerprint() -> str:
+    """Hash of every file the rules are made of: changed rules are another model, whose answers are not yet stored."""
+    digest = hashlib.sha256()
+    for file in sorted(_files(resources.files("labeling.rules")), key=lambda one: str(one)):
+        digest.update(file.name.encode() + file.read_bytes())
+    return digest.hexdigest()
+
+
+def _files(folder: Traversable) -> list[Traversable]:
+    found: list[Traversable] = []
+    for entry in folder.iterdir():
+        if entry.is_dir():
+            found += _files(entry)
+        elif entry.name.endswith((".py", ".toml")):
+            found.append(entry)
+    return found

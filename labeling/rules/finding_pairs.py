@@ -1,0 +1,97 @@
+"""What an anatomy and a quality say together: heart + enlarged, diaphragm + elevated, angle + blunted.
+
+Normal anatomy gives `no_finding`, and denies what the normal word rules out:
+    heart normal -> no cardiomegaly; silhouette normal -> neither cardiomegaly nor a wide mediastinum; angles sharp -> no blunting;
+    bones intact -> no osseous abnormality; vasculature normal -> no congestion; pleural spaces clear -> neither fluid nor air;
+    lungs clear -> no opacity; trachea midline -> no shift.
+"""
+
+from __future__ import annotations
+
+# quality -> anatomy -> labels stated
+STATED: dict[str, dict[str, tuple[str, ...]]] = {
+    "enlarged": {
+        "heart": ("cardiomegaly",),
+        "cardiomediastinum": ("cardiomegaly", "enlarged_cardiomediastinum"),
+        "mediastinum": ("enlarged_cardiomediastinum",),
+        "pulmonary_artery": ("enlarged_pulmonary_artery",),
+        "node": ("adenopathy",),
+        "vessel": ("pulmonary_venous_hypertension",),
+        "interstitium": ("interstitial_opacity",),
+        "aorta": ("tortuous_aorta",),
+    },
+    "borderline_enlarged": {"heart": ("cardiomegaly",), "cardiomediastinum": ("cardiomegaly",)},
+    "borderline": {"heart": ("cardiomegaly",), "cardiomediastinum": ("cardiomegaly",)},
+    "elevated": {"diaphragm": ("diaphragm_elevation",)},
+    "flattened": {"diaphragm": ("hyperinflation",)},
+    "blunted": {"costophrenic_angle": ("costophrenic_angle_blunting",)},
+    "calcified": {
+        "aorta": ("arterial_calcification",),
+        "artery": ("arterial_calcification",),
+        "vessel": ("arterial_calcification",),
+        "node": ("granulomatous_disease",),
+        "hilum": ("granulomatous_disease",),
+        "pleura": ("pleural_thickening",),
+    },
+    "increased": {
+        "heart": ("cardiomegaly",),
+        "cardiomediastinum": ("cardiomegaly", "enlarged_cardiomediastinum"),
+        "vessel": ("vascular_congestion",),
+        "interstitium": ("interstitial_opacity",),
+        "lung_volume": ("hyperinflation",),
+        "pleura": ("pleural_thickening",),
+    },
+    "decreased": {"lung_volume": ("low_lung_volume",)},
+    "deformed": {"rib": ("rib_fracture", "fracture"), "bone": ("osseous_abnormality",)},
+    "degenerated": {"bone": ("osseous_abnormality",), "rib": ("osseous_abnormality",)},
+    "deviated": {
+        "trachea": ("mediastinal_shift",),
+        "mediastinum": ("mediastinal_shift",),
+        "heart": ("mediastinal_shift",),
+    },
+    "collapsed": {"lung": ("atelectasis",), "bone": ("fracture",)},
+}
+STATED["congested"] = {"vessel": ("vascular_congestion",)}
+
+# anatomy -> labels that "normal" denies
+DENIED: dict[str, tuple[str, ...]] = {
+    "heart": ("cardiomegaly",),
+    "cardiomediastinum": ("cardiomegaly", "enlarged_cardiomediastinum"),
+    "mediastinum": ("enlarged_cardiomediastinum",),
+    "hilum": (),
+    "lung": ("lung_opacity",),
+    "lung_volume": (),
+    "pleura": ("pleural_effusion", "pneumothorax"),
+    "bone": ("osseous_abnormality",),
+    "rib": ("osseous_abnormality",),
+    "vessel": ("vascular_congestion",),
+    "interstitium": ("interstitial_opacity",),
+    "diaphragm": ("diaphragm_elevation",),
+    "costophrenic_angle": ("costophrenic_angle_blunting",),
+    "aorta": (),
+    "artery": (),
+    "pulmonary_artery": ("enlarged_pulmonary_artery",),
+    "node": ("adenopathy",),
+    "trachea": ("mediastinal_shift",),
+    "soft_tissue": (),
+    "chest": (),
+}
+NORMAL = frozenset({"normal", "clear", "midline"})
+# A heart in the midline, or a lung that is "sharp", is not said; these words fit only some anatomies.
+FITS: dict[str, frozenset[str]] = {
+    "midline": frozenset({"trachea", "mediastinum"}),
+    "clear": frozenset(
+        {
+            "lung",
+            "pleura",
+            "costophrenic_angle",
+            "chest",
+            "diaphragm",
+            "trachea",
+            "hilum",
+            "vessel",
+            "mediastinum",
+            "heart",
+        }
+    ),
+}
