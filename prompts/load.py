@@ -1,8 +1,9 @@
 """Finds a prompt by name and version and gives the messages that stay the same for every report.
 
-A prompt is `labeling/NAME.vN.md`, the instructions, and `labeling/NAME.vN.jsonl`, the worked examples. The instructions
-may hold `{% include "shared/PART.vN.md" %}` and nothing else of Jinja. A released file never changes: a new wording is a
-new version (`RELEASED.sha256`).
+A prompt is `labeling/NAME.vN.md`, the instructions, and `labeling/NAME.vN.jsonl`, the worked examples: a line each,
+`{"report": [[number, section, sentence], ...], "answer": {...}}`. The instructions may hold
+`{% include "shared/PART.vN.md" %}` and nothing else of Jinja. A released file never changes: a new wording is a new
+version (`RELEASED.sha256`).
 """
 
 from __future__ import annotations
@@ -134,7 +135,7 @@ def _instructions(path: str) -> str:
     environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(_read),
         undefined=jinja2.StrictUndefined,
-        autoescape=False,  # noqa: S701 - text for a model, not HTML
+        autoescape=False,  # text for a model, not HTML
     )
     return environment.get_template(path).render().strip()
 

@@ -51,7 +51,7 @@ CUES: dict[Kind, dict[str, str]] = {
     Kind.SIDE: {
         "left": "left|lt|l|left sided/side|leftward|lll|lul|lingula|lingular|lt sided/side",
         "right": "right|rt|r|right sided/side|rightward|rll|rml|rul|middle lobe|right middle lobe|rt sided/side",
-        "both": "both|bilateral|bilat|b/l|bilaterally|bibasilar|bibasal|bibasally|biapical|bibas|bases|apices|"
+        "both": "both|bilateral|bilat|bilaterally|bibasilar|bibasal|bibasally|biapical|bibas|bases|apices|"
         "both bases/apices|lung bases/apices|biapically|bilateral bases|both lung bases/apices|left/right than right/left|"
         "left/right greater/larger/worse/more than right/left|left/right > right/left|left/right and/more right/left|left/right = right/left|"
         "each|biapical|lower lobes bilaterally|greater/worse/more/larger on/at left/right than? on? left/right?|worse/greater/larger on left/right|"
@@ -69,7 +69,7 @@ CUES: dict[Kind, dict[str, str]] = {
         "new": "new|newly|developed|development|developing|has developed|new from/since prior|in interval",
         "worse": "worse|worsened|worsening|incr|progressed|progression|progressive|progressing|more prominent/"
         "extensive/pronounced/conspicuous/confluent|grown|has grown|larger than before/prior/previous|increase in size|"
-        "increased in size of|slightly/somewhat/mildly larger|accumulation|reaccumulation|reaccumulated|enlarging|aggravated|"
+        "increased in size of|slightly/somewhat/mildly larger|reaccumulation|reaccumulated|enlarging|aggravated|"
         "now larger|progressively",
         "improved": "improved|improving|improvement|improve|decr|resolving|clearing|smaller|less prominent/extensive/"
         "pronounced/conspicuous/confluent|reduction|partially/partly/nearly/mostly/almost/incompletely/largely/"
@@ -82,7 +82,7 @@ CUES: dict[Kind, dict[str, str]] = {
         "no change in size|without any? change|stable in appearance/size|re demonstrated|continued|continue|relatively? stable|essentially stable/unchanged|no longer worsening",
     },
     Kind.NEGATION: {
-        "": "no|without|w/o|free of/from|clear of|negative for|neg for|absence of|devoid of|lack of|neither|nor|never|"
+        "": "no|without|free of/from|clear of|negative for|neg for|absence of|devoid of|lack of|neither|nor|never|"
         "fail to demonstrate/show/reveal|not show/demonstrate/reveal/have/see/identify|exclude|excluding|no|zero|"
         "ruling out|no longer have|unlikely|ø"
     },
@@ -102,9 +102,9 @@ CUES: dict[Kind, dict[str, str]] = {
     Kind.HEDGE: {
         "": "may|might|could|can not/cannot exclude/rule|cannot exclude/rule out?|can not? exclude/rule out?|difficult to exclude|"
         "concern/suspicion of/for|question of|raise/raising/raised question/possibility/concern/suspicion of/for|possibility of|"
-        "differential|differential include|ddx|rule out|r/o|possibly|perhaps|not exclude|not rule out|does not exclude|"
-        "not completely/entirely exclude|cannot completely/entirely/be? exclude|potentially|would be difficult to exclude|suspicious|worrisome|query|"
-        "hard to exclude|unable to exclude|less likely|without excluding|not able to exclude|either|to represent either|may be due to"
+        "differential|differential include|ddx|rule out|possibly|perhaps|not exclude|not rule out|does not exclude|"
+        "not completely/entirely exclude|cannot completely/entirely/be? exclude|potentially|would be difficult to exclude|query|"
+        "hard to exclude|unable to exclude|less likely|without excluding|not able to exclude"
     },
     Kind.POSSIBLE: {
         "": "possible|questionable|suspected|suspect|equivocal|?|potential|question|questioned|poss|doubtful|indeterminate for|apparent possible|presumptive possible"
@@ -113,36 +113,36 @@ CUES: dict[Kind, dict[str, str]] = {
         "": "suspicious/concerning/worrisome for/of|suggest|suggesting|suggestive/suggestion of|suggestive|suspect for|to suggest|concern for|suggested by"
     },
     Kind.HEDGED: {
-        "": "cannot/can/could not? be? completely/entirely/definitively? excluded/ruled out?|not completely/entirely? excluded/ruled out?|"
-        "may/might/could be? also? present/seen/possible/considered|is/are? also? possible|be? suspected/questioned|possible but not certain|"
-        "be? possible|be? questionable|remain/be possible|difficult to exclude|in differential|not be? excluded|not? ruled out|be? considered|"
-        "be? less likely|be? difficult/hard to exclude|cannot be ruled/completely out/excluded|be? a? consideration|would be? possible|be? of concern|be? equivocal|be? indeterminate"
+        "": "cannot/can/could not? be completely/entirely? excluded|cannot/can/could not? be completely/entirely? ruled out|not be? "
+        "completely/entirely? excluded|not be? completely/entirely? ruled out|may/might/could be also? "
+        "present/seen/possible/considered|be also? possible/suspected/questioned/questionable/considered/equivocal/indeterminate|remain "
+        "possible|be? difficult/hard to exclude|in differential|be less likely|be consideration|would be possible|be of concern"
     },
     Kind.HISTORY: {
-        "": "history|history of|hx|hx of|h/o|status post|s/p|treated for|to? evaluate for/of?|evaluation of/for|evaluation|if|to exclude|to "
+        "": "history|history of|hx|hx of|statuspost|status post|treated for|to? evaluate for/of?|evaluation of/for|evaluation|if|to exclude|to "
         "rule out|to rule in|assess for|assessment of/for|follow up of/for?|followup of/for?|known history of|clinical concern/suspicion for/of|clinical "
-        "history of?|indication|post op for|in setting of|given history of?|to r/o|risk of/for|clinical symptom of|symptom of|treatment of/for|patient history of|"
+        "history of?|indication|post op for|in setting of|given history of?|risk of/for|clinical symptom of|symptom of|treatment of/for|patient history of|"
         "prior history of|recommend|recommended|correlate for|correlation for|screening for|to assess for?"
     },
     Kind.FOR: {"": "for"},
     Kind.BREAK: {"": "but|however|although|though|yet|whereas|while|;|nonetheless|nevertheless|despite|elsewhere"},
     Kind.EXCEPT: {"": "except|except for|aside from|apart from|other than|with exception of|save for|exception of"},
-    Kind.THERE: {"": "there|there is/are|there has/have been"},
+    Kind.THERE: {"": "there|there be|there has/have be"},
     Kind.WITH: {
-        "": "with|w/|accompanied by|along with|associated|associated with|adjacent|overlying|underlying|accompanying|superimposed|compressive"
+        "": "with|accompanied by|along with|associated with"
     },
     Kind.COMMA: {"": ",|-|–|—|(|)"},
-    Kind.AND: {"": "and|&|+|as well as|plus|/|together with"},
-    Kind.OR: {"": "or|and/or"},
+    Kind.AND: {"": "and|&|+|as well as|plus|slash|together with"},
+    Kind.OR: {"": "or|andor"},
     Kind.VERSUS: {"": "versus|v|or versus"},
     Kind.VERB: {
-        "": "is|are|was|were|has|have|had|be|been|appear|seem|seen|noted|identified|demonstrated|visualized|visualised|present|"
+        "": "be|has|have|had|appear|seem|seen|noted|identified|demonstrated|visualized|visualised|present|"
         "evident|detected|appreciated|observed|show|demonstrate|contain|look|measure|measuring|project|visible|found|apparent"
     },
     Kind.SO: {
-        "": "consistent with|compatible with|in keeping with|representing|represent|reflecting|reflect|c/w|due to|d/t|likely|most likely|"
+        "": "consistent with|compatible with|in keeping with|representing|represent|reflecting|reflect|due to|likely|most likely|"
         "probable|probably|related to|secondary to|indicating|indicate|indicative of|from|typical of|presumably|suggestive but|characteristic of|diagnostic of|"
-        "likely representing/reflecting|because of|attributed to|attributable to|caused by|presumed|favored|favor|favoring|by|as can be seen with"
+        "likely representing/reflecting|most suggestive/compatible/consistent of/with|because of|attributed to|attributable to|caused by|presumed|favored|favor|favoring|by|as can be seen with"
     },
     Kind.NONE: {"": "none|negative|absent|neg|nil"},
 }
@@ -153,7 +153,7 @@ _SEEN = (
 )
 # The adverbs between are passed over by the lexer.
 CUES[Kind.DENIED][""] = (
-    f"not be? {_SEEN}|have/has not been {_SEEN}|unlikely|be? unlikely|thought/felt/considered unlikely|be? excluded|excluded|be? ruled out|have/has been excluded|can be excluded|be? absent|not suspected|not a? concern"
+    f"not be? {_SEEN}|have/has not be {_SEEN}|unlikely|be? unlikely|thought/felt/considered unlikely|be? excluded|excluded|be? ruled out|have/has be excluded|can be excluded|be? absent|not suspected|not a? concern"
 )
 CUES[Kind.NEGATION][""] = CUES[Kind.NEGATION][""].replace("|unlikely|ø", "|exclude")
 
@@ -163,7 +163,7 @@ SPELLINGS: dict[str, str] = {
         "appreciable appreciably definite definitely definitively clearly interval focal discrete obvious convincing radiographic "
         "radiographically grossly overtly overt very quite somewhat fairly rather_ currently again_ overall relatively "
         "essentially previously previous visualized_ also large-scale acute_ suspicious_ measurable demonstrable certain frank dominant_ "
-        "i.e abnormal_ confluent interim patchy_ our which now still identifiable convincingly".split(),
+        "i.e abnormal_ confluent interim patchy_ our which now still identifiable convincingly adjacent overlying underlying accompanying superimposed compressive associated_".split(),
         "",
     ),
     "s/p": "s/p",
@@ -287,7 +287,7 @@ SPELLINGS: dict[str, str] = {
     "vasculatures": "vasculature",
     "demonstrates": "demonstrate",
     "shows": "show",
-    "mets": "metastasis",
+    "mets": "metastasis", "injection": "injection", "loculated": "loculated",
     "hypoinflated": "hypoinflated",
     "cephalad": "cephalad",
     "osseus": "osseous",

@@ -1,9 +1,10 @@
-"""The built-in engine: reads reports with lexicons and scopes, offline, without a language model, the same every time."""
+"""The built-in engine: reads reports with lexicons and scopes, offline, without a language model, always the same."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import resources
@@ -13,7 +14,9 @@ from typing import Any
 from labeling.facts import answer_model
 from labeling.rules.devices import read_lines_and_tubes
 from labeling.rules.findings import read_findings
-from labeling.runtime.engine import Complaint, Question, Reply
+from labeling.runtime.engine import Complaint, EngineError, Question, Reply
+
+logger = logging.getLogger(__name__)
 
 
 class RulesEngine:
@@ -26,8 +29,17 @@ class RulesEngine:
         self.model = f"rules-{_fingerprint()[:12]}"
 
     async def reply(self, question: Question, complaints: Sequence[Complaint]) -> Reply:  # noqa: ARG002
-        """Answer from the report's sentences (`question.subject`)."""
-        return Reply(json.dumps(read_facts(question.prompt_name, question.subject), separators=(",", ":")))
+        """Answer from the report's sentences (`question.subject`).
+
+        Raises:
+            EngineError: the rules broke on this report; one report must not end a run of a million.
+        """
+        try:
+            facts = read_facts(question.prompt_name, question.subject)
+        except Exception as error:
+            logger.exception("rules failed on a question of prompt %s", question.prompt_name)
+            raise EngineError(f"the rules broke on this report ({type(error).__name__})") from error
+        return Reply(json.dumps(facts, separators=(",", ":")))
 
 
 def read_facts(prompt_name: str, sentences: Sequence[Any]) -> dict[str, Any]:

@@ -23,18 +23,19 @@ FINDINGS: dict[str, str] = {
     "interstitial pneumonia|interstitial pneumonitis|honeycombing|honeycomb|nsip|idiopathic pulmonary? fibrosis|ipf",
     "pulmonary_fibrosis": "pulmonary? fibrosis|fibrotic change/lung/disease/opacity?|pulmonary/lung/interstitial "
     "fibrosis|fibrosing|fibrotic|interstitial fibrotic change",
-    "atelectasis": "atelectasis|atelectatic|atelectases|volume loss|loss of lung? volume|lobar/segmental/lung/"
-    "lobe/partial/complete? collapse|collapsed|collapsed lung/lobe|collapse of lung/lobe",
+    "atelectasis": "atelectasis|atelectatic|atelectases|lobar/segmental collapse",
+    "volume_loss": "volume loss|loss of lung? volume",
+    "collapse": "collapse|collapsed|lung/lobe collapse|collapsed lung/lobe|collapse of lung/lobe",
     "costophrenic_angle_blunting": "blunted costophrenic|costophrenic/cp angle? blunting",
-    "pleural_effusion": "effusion|pleural? effusion|hydrothorax|hemothorax|haemothorax|chylothorax|empyema|"
-    "pleural fluid/liquid/collection?|parapneumonic effusion|fluid in pleural space|fluid in minor/major? fissure|"
-    "fissural fluid|layering fluid|subpulmonic fluid/effusion?|pleural based? fluid|pleural/parapneumonic fluid",
+    "pleural_effusion": "effusion|pleural effusion|hydrothorax|hemothorax|haemothorax|chylothorax|empyema|"
+    "pleural fluid/liquid/collection|pleural fluid collection|parapneumonic effusion|fluid in pleural space|fluid in minor/major? fissure|"
+    "fissural fluid|layering fluid|subpulmonic fluid/effusion|pleural/parapneumonic fluid",
     "pneumothorax": "pneumothorax|pneumothoraces|pleural air|tension pneumothorax|air in pleural space",
     "pleural_effusion+pneumothorax": "hydropneumothorax|hemopneumothorax|haemopneumothorax|pyopneumothorax|"
     "hydro pneumothorax",
-    "pleural_effusion+pericardial_effusion": "pleural or/and/and/or/nor pericardial effusion|pericardial or/and/and/or/nor "
+    "pleural_effusion+pericardial_effusion": "pleural or/and/andor/nor pericardial effusion|pericardial or/and/andor/nor "
     "pleural effusion",
-    "adenopathy": "adenopathy|lymphadenopathy|lymph? node enlargement|bulky/lobulated hilum|nodal enlargement",
+    "adenopathy": "adenopathy|lymphadenopathy|lymph? node enlargement|bulky hilum|nodal enlargement",
     "enlarged_pulmonary_artery": "pulmonary artery/arterial enlargement/dilatation/dilation/prominence",
     "arterial_calcification": "atherosclerosis|atherosclerotic disease/change/calcification/plaque/aorta?|"
     "atheromatous calcification/disease/plaque/change/aorta?|vascular/arterial/coronary/aortic/arch calcification|"
@@ -59,7 +60,7 @@ FINDINGS: dict[str, str] = {
     "compression deformity",
     "fracture+rib_fracture": "rib fracture/fx|fractured rib|rib deformity|deformity of rib",
     "bronchial_wall_thickening": "bronchial wall? thickening/cuffing|peribronchial wall? thickening/cuffing/"
-    "prominence/opacity?|bronchial/airway wall thickening|airway thickening|thickened bronchial wall|bronchitis|"
+    "prominence/opacity|bronchial/airway wall thickening|airway thickening|thickened bronchial wall|bronchitis|"
     "bronchitic change|thickening of bronchial wall|bronchovascular cuffing|perihilar peribronchial thickening",
     "hernia": "hiatal/hiatus/paraesophageal/paraoesophageal/morgagni/bochdalek/diaphragmatic hernia|hernia|intrathoracic "
     "stomach|hiatal hernia",
@@ -67,17 +68,17 @@ FINDINGS: dict[str, str] = {
     "emphysema|subq/subcu/sq/sc emphysema/air/gas|soft tissue emphysema/air/gas|chest wall emphysema/air/gas|crepitus|"
     "air/gas in soft/subcutaneous tissue|emphysema of/in soft tissue|emphysema in/of chest wall|emphysema of/in "
     "left/right chest wall|air/gas in left/right? chest wall|subcutaneous soft? tissue? emphysema/air",
-    "lung_opacity": "opacity|opacification|opacified|opacity of|airspace/alveolar/parenchymal disease/process/filling|air space "
-    "disease/process|density|haziness|hazy|ground glass|groundglass|ggo|shadowing|lung lesion? opacity|whiteout|white "
-    "out|parenchymal abnormality|airspace/alveolar/parenchymal change|air space|airspace|opacifying|"
+    "lung_opacity": "opacity|opacification|opacified|airspace/alveolar/parenchymal disease/process/filling|air space "
+    "disease/process/opacity/change|density|haziness|ground glass|groundglass|ggo|hazy opacity/density|shadowing|lung lesion? opacity|whiteout|white "
+    "out|parenchymal abnormality|airspace/alveolar/parenchymal change|opacifying|"
     "increased/hazy density",
     "infiltrate": "infiltrate|infiltration|infiltrative change/process/disease?",
     "consolidation": "consolidation|consolidated|consolidative opacity/change/process/disease?|air bronchogram|consolidating",
-    "pneumonia": "pneumonia|bronchopneumonia|pneumonic process/infiltrate/consolidation?|pneumonitis|infectious "
-    "process/infiltrate/etiology?|infection|aspiration pneumonia/pneumonitis?|pulmonary/lung infection",
+    "pneumonia": "pneumonia|bronchopneumonia|pneumonic process/infiltrate/consolidation|pneumonitis|infectious "
+    "process/infiltrate/etiology/consolidation|infection|aspiration pneumonia/pneumonitis|pulmonary/lung infection",
     "vascular_congestion": "vascular/pulmonary/venous/central/hilar/pulmonary-vascular congestion|congestion|"
     "congestive change|pulmonary? vascular congestive? prominence|increased/prominent pulmonary? vascularity/"
-    "vasculature|pulmonary? venous congestion|congested",
+    "vasculature|pulmonary? venous congestion",
     "pulmonary_venous_hypertension": "pulmonary? vascular/venous engorgement|engorgement|cephalization|pulmonary? venous hypertension|"
     "pulmonary? vascular redistribution|vascular plethora|cephalad redistribution|pulmonary? vascular distention",
     "cardiomegaly": "cardiomegaly|enlarged cardiomegaly|cardiac/heart enlargement|ventricular/atrial/chamber enlargement|lvh|"
@@ -85,8 +86,8 @@ FINDINGS: dict[str, str] = {
     "enlargement/prominence|enlarged left/right? atrium/ventricle|increased cardiothoracic ratio",
     "diaphragm_elevation": "eventration|diaphragmatic? eventration",
     "pulmonary_edema": "edema|oedema|pulmonary edema/oedema|alveolar/interstitial/airspace/perihilar edema|interstitial and/or "
-    "alveolar edema|kerley|kerley b? line|fluid/volume overload|overhydration|b line|overloaded",
-    "heart_failure": "heart failure|chf|congestive heart? failure|cardiac failure/decompensation|failure|lvf",
+    "alveolar edema|kerley|kerley b? line|fluid/volume overload|overhydration|overloaded",
+    "heart_failure": "heart failure|chf|congestive heart? failure|cardiac failure/decompensation|lvf|left ventricular failure",
     "enlarged_cardiomediastinum": "mediastinal widening|widened mediastinum|widening of mediastinum|wide "
     "mediastinum|mediastinal enlargement|enlarged cardiomediastinum|mediastinal hematoma|widened superior? "
     "mediastinum|superior mediastinal widening",
@@ -100,30 +101,29 @@ FINDINGS: dict[str, str] = {
     "malignant process",
     "cavity": "cavity|cavitation|cavitary lesion/nodule/mass/opacity?|cavitating|cavitated",
     "pleural_thickening": "pleural/apical/biapical/pleuroparenchymal thickening|apical cap|biapical cap|thickening "
-    "of pleura|thickened pleura|pleural plaque/calcification/scar/scarring|calcified/noncalcified pleural plaque|"
-    "apical pleural thickening/cap|pleural based? density|fibrothorax|thickening of minor/major? fissure|fissural thickening|pleural and parenchymal "
+    "of pleura|thickened pleura|pleural plaque/calcification|apical/biapical capping|calcified/noncalcified pleural plaque|"
+    "apical pleural thickening/cap|fibrothorax|thickening of minor/major? fissure|fissural thickening|pleural and parenchymal "
     "thickening|pleural reaction",
-    "scarring": "scar|scarring|cicatrix|cicatricial change|linear fibrosis|fibrous scar|scarlike|"
+    "scarring": "scar|scarring|pleural scar/scarring|pleural parenchymal scar/scarring|apical scar/scarring|cicatrix|cicatricial change|linear fibrosis|fibrous scar|scarlike|"
     "pleuroparenchymal/parenchymal scar/scarring|fibroscarring|fibrotic scar|fibronodular scarring",
-    "pleural_thickening+scarring": "pleural/pleuroparenchymal thickening/scarring and/or/ scarring|apical pleural? parenchymal? scarring",
+    "pleural_thickening+scarring": "pleural/pleuroparenchymal thickening and/or/slash scarring|apical pleural parenchymal? scarring",
     "low_lung_volume": "low/reduced/decreased/diminished/small/shallow/poor lung? volume|lung/lungs? volume "
     "low/reduced/decreased/diminished|hypoinflation|hypoinflated|hypoventilatory change?|hypoventilation|"
     "hypoaeration|hypoaerated|underinflation|underinflated|hypoexpansion|hypoexpanded|poor/shallow/suboptimal/low/"
-    "decreased/diminished/incomplete inspiration/inspiratory? effort?|under inflated|poorly inflated/expanded/aerated",
+    "decreased/diminished/incomplete inspiration|poor/shallow/suboptimal/decreased/diminished/incomplete inspiratory? effort|under inflated|poorly inflated/expanded/aerated",
     "tortuous_aorta": "tortuous aorta|aortic tortuosity|tortuosity|tortuous|ectatic|ectasia|unfolding|"
     "uncoiled|uncoiling|unfolded|elongated aorta",
     "valve_prosthesis": "prosthetic/artificial/mechanical/bioprosthetic/replaced cardiac/heart/aortic/mitral/"
     "tricuspid? valve|valve prosthesis/replacement|aortic/mitral/tricuspid valve? prosthesis/replacement|tavr|tavi|"
     "prosthetic valve|valvular prosthesis",
-    "emphysema": "emphysema|emphysematous change/disease/lung/bulla?|copd|chronic obstructive pulmonary/lung? "
-    "disease|bulla|bullous disease/change/emphysema?|obstructive pulmonary/lung disease|bleb|centrilobular emphysema",
+    "emphysema": "emphysema|emphysematous change/disease/lung/bulla?|bullous disease/change/emphysema|centrilobular emphysema",
     "bronchiectasis": "bronchiectasis|bronchiectatic change?|traction bronchiectasis",
     "granulomatous_disease": "granulomatous disease/change/process/infection/calcification/exposure?|granuloma|"
     "calcified granuloma/granulomata|granulomata|calcified lymph? node|calcified hilar/mediastinal/perihilar/paratracheal/"
-    "subcarinal lymph? node|calcified hilar/mediastinal lymphadenopathy/adenopathy|calcified "
-    "nodule|calcified lung/pulmonary nodule|histoplasmosis|calcified lymphadenopathy|hilar/mediastinal/nodal calcification|"
+    "subcarinal lymph? node|calcified hilar/mediastinal lymphadenopathy/adenopathy|histoplasmosis|calcified lymphadenopathy|hilar/mediastinal/nodal calcification|"
     "calcified granulomatous disease|old/prior/remote/healed granulomatous disease/infection|calcified parenchymal "
     "granuloma|calcified nodular density|granulomatous calcification",
+    "nodule+granulomatous_disease": "calcified lung/pulmonary? nodule",
     "pneumomediastinum": "pneumomediastinum|mediastinal air/emphysema/gas",
     "pneumoperitoneum": "pneumoperitoneum|free air|free intraperitoneal/subdiaphragmatic/intra-abdominal/abdominal/"
     "peritoneal air/gas|intraperitoneal free? air|free air under/beneath/below diaphragm/hemidiaphragm|free "
@@ -145,12 +145,12 @@ ASIDE: str = (
     "tracheostomy/orogastric/dobbhoff/gastrostomy tube|ett|ngt|ogt|chest tube|pigtail|drain|pleurx|stent|balloon "
     "pump|iabp|electrode|device|valve|swan|swan ganz|permcath|dialysis catheter|tracheostomy|trach|thoracentesis|"
     "thoracotomy|lobectomy|pneumonectomy|cabg|coronary artery? bypass? graft|inguinal/abdominal/ventral/umbilical/disc/disk/incisional "
-    "hernia|hernia mesh/repair|renal/liver/kidney/respiratory/hepatic failure|mastectomy|"
+    "hernia|hernia mesh/repair|renal/liver/kidney/respiratory/hepatic failure|high resolution|mastectomy|"
     "cholecystectomy|heart/cardiac disease|heart/lung transplant|mass effect|bone density|soft tissue|"
     "breast|mammary|other/additional/further/remaining abnormality/finding|density of bone|air fluid level|airway disease|"
     "small airway disease|reactive airway disease|cardiac valve|vascular disease|artifact|overlying artifact|"
     "pulmonary embolism/embolus|coronary artery disease|bowel gas|gastric bubble|air bubble|"
-    "oxygen|bullet|shrapnel|metallic density|foreign body|eventration repair|subclavian|jugular|vascular pedicle|great vessel"
+    "oxygen|bullet|shrapnel|metallic density|foreign body|copd|chronic? obstructive pulmonary/lung/airway disease|bulla|bleb|bullet fragment|cardiac apex|eventration repair|subclavian|jugular|vascular pedicle|great vessel"
 )
 
 # A noun that says nothing but "abnormal": denied, it is normal anatomy ("no acute cardiopulmonary process").
@@ -175,8 +175,7 @@ ANATOMY: dict[str, str] = {
     "silhouette/contour|cardiomediastinum|heart mediastinum",
     "mediastinum": "mediastinum|mediastinal contour/silhouette/structure/border/shadow/width?|superior mediastinum|mediastinal",
     "hilum": "hilum|hila|hilar|hilar contour/structure/shadow|hilar and? mediastinal contour",
-    "lung": "lung|lung field/zone/parenchyma/apex/base|parenchyma|airspace|lungfield|pulmonary parenchyma|costophrenic "
-    "lung|lobe|lung aeration",
+    "lung": "lung|lung field/zone/parenchyma/apex/base|parenchyma|airspace|lungfield|pulmonary parenchyma|lobe|hemithorax|hemithoraces",
     "lung_volume": "lung/pulmonary volume|inspiration|inspiratory effort|aeration|inflation|inspiratory volume",
     "pleura": "pleura|pleural space/surface/margin/cavity|pleural",
     "bone": "bone|bony structure/thorax/element/skeleton/cage/anatomy?|osseous structure/thorax/element/skeleton?|skeletal "
@@ -184,9 +183,9 @@ ANATOMY: dict[str, str] = {
     "clavicle|shoulder|sternum|scapula|humerus|skeletal|bony and soft tissue structure?|dorsal spine|lumbar spine|"
     "cervical spine|osseous and soft tissue structure|thoracolumbar spine|regional skeleton|bone and soft tissue",
     "rib": "rib|rib bone",
-    "vessel": "pulmonary? vascularity|pulmonary? vasculature|pulmonary? vascular marking/pattern/structure/flow?|pulmonary "
-    "vessel|vascular marking|pulmonary/lung marking|pulmonary venous|perihilar vasculature|pulmonary flow|vascular",
-    "interstitium": "interstitial marking|interstitium|lung interstitium|interstitial lung? marking|bronchovascular marking|"
+    "vessel": "pulmonary? vascular margination/border/margin|pulmonary? vascularity|pulmonary? vasculature|pulmonary? vascular marking/pattern/structure/flow?|pulmonary "
+    "vessel|vascular marking|pulmonary venous|perihilar vasculature|pulmonary flow|vascular",
+    "interstitium": "interstitial marking|interstitium|lung interstitium|interstitial lung? marking|pulmonary/lung/parenchymal marking|bronchovascular marking|"
     "interstitial|lung marking|bronchial marking|interstitial structure",
     "diaphragm": "diaphragm|hemidiaphragm|diaphragmatic|diaphragmatic leaflet/contour/surface|hemi diaphragm|hemidiaphragmatic|"
     "diaphragmatic dome",
@@ -204,7 +203,7 @@ ANATOMY: dict[str, str] = {
 }
 
 QUALITY: dict[str, str] = {
-    "normal": "normal|within? normal limit|within limit of normal|wnl|unremarkable|intact|normal for age|normal in "
+    "normal": "normal|near top normal|normal variant|within? normal limit|within limit of normal|wnl|unremarkable|intact|normal for age|normal in "
     "size/caliber/contour/appearance/configuration/position|within normal|normal in? size and contour/configuration/shape|"
     "without abnormality/pathology|normal in contour and size|preserved|upper/high/top limit/normal/range? of normal|upper limit of? normal size?|high/top/upper "
     "normal|top normal in? size|not remarkable|upper normal in? size|limit of normal|free of disease|upper limit of normal in size|"
@@ -214,7 +213,7 @@ QUALITY: dict[str, str] = {
     "midline": "midline|in midline|nondeviated",
     "enlarged": "enlarged|enlargement|enlarge|dilated|dilation|dilatation|widened|wide|widening|globular|prominent|prominence|"
     "big|enlarging|hypertrophy|hypertrophic|enlarged in size|prominent in size|fullness|increased in size|distended",
-    "borderline": "borderline|borderline in? size|borderline normal|borderline normal in? size|normal to borderline/mildly? enlarged?|"
+    "borderline": "borderline|borderline in size|borderline normal|borderline normal in? size|upper limit of normal to borderline enlarged|normal to borderline/mildly? enlarged?|"
     "mildly prominent in size|borderline prominent",
     "borderline_enlarged": "borderline enlarged/enlargement|borderline large|borderline in size enlarged|borderline to "
     "mildly/slightly/mild enlarged/enlargement",
@@ -222,9 +221,12 @@ QUALITY: dict[str, str] = {
     "flattened": "flattened|flattening|flat|depressed",
     "blunted": "blunted|blunting|blunt|obscured|obscuration|obliterated|obliteration|effaced|filling of",
     "calcified": "calcified|calcification|calcific|calcinosis|calcific density|atherosclerotic|atheromatous|sclerosis|sclerotic",
-    "increased": "increase|increased|increasing|accentuated|accentuation|coarse|coarsened|coarsening|thickened|thickening|"
+    "increased": "increase|increased|increasing|coarse|coarsened|coarsening|"
     "crowded|exaggerated",
-    "decreased": "low|decreased|reduced|diminished|shallow|poor|small",
+    "thickened": "thickened|thickening|thick",
+    "engorged": "engorged|plethoric|congested",
+    "indistinct": "indistinct|indistinctness|ill defined|blurred|blurring|fuzzy|hazy",
+    "decreased": "low|shallow|poor",
     "deformed": "deformity|deformed|irregularity",
     "degenerated": "degenerative|degenerated|degeneration",
     "deviated": "deviated|deviation|shift|shifted|displaced|displacement",

@@ -39,8 +39,10 @@ STATED: dict[str, dict[str, tuple[str, ...]]] = {
         "vessel": ("vascular_congestion",),
         "interstitium": ("interstitial_opacity",),
         "lung_volume": ("hyperinflation",),
-        "pleura": ("pleural_thickening",),
     },
+    "thickened": {"pleura": ("pleural_thickening",), "interstitium": ("interstitial_opacity",)},
+    "engorged": {"vessel": ("pulmonary_venous_hypertension",)},
+    "indistinct": {"vessel": ("vascular_congestion",)},
     "decreased": {"lung_volume": ("low_lung_volume",)},
     "deformed": {"rib": ("rib_fracture", "fracture"), "bone": ("osseous_abnormality",)},
     "degenerated": {"bone": ("osseous_abnormality",), "rib": ("osseous_abnormality",)},
@@ -51,7 +53,6 @@ STATED: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "collapsed": {"lung": ("atelectasis",), "bone": ("fracture",)},
 }
-STATED["congested"] = {"vessel": ("vascular_congestion",)}
 
 # anatomy -> labels that "normal" denies
 DENIED: dict[str, tuple[str, ...]] = {

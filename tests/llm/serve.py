@@ -10,6 +10,7 @@ Linux only, as vLLM for CPU is. The environment and the weights are made by setu
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import re
@@ -66,7 +67,9 @@ class ServedModel:
             if self._process.poll() is not None or time.monotonic() - began > START_TIMEOUT_S:
                 self.kill()
                 tail = self.log.read_text(errors="replace")[-3000:]
-                raise RuntimeError(f"vLLM did not come up in {time.monotonic() - began:.0f} s; {self.log} ends:\n{tail}")
+                raise RuntimeError(
+                    f"vLLM did not come up in {time.monotonic() - began:.0f} s; {self.log} ends:\n{tail}"
+                )
             time.sleep(0.25)
         self.start_s = time.monotonic() - began
 
@@ -75,7 +78,13 @@ class ServedModel:
         command = [str(VENV / "bin/python"), "-m", "vllm.entrypoints.openai.api_server"]
         command += ["--model", str(VENV / "model"), "--served-model-name", self.model]
         command += ["--host", "127.0.0.1", "--port", str(self.port), "--max-model-len", str(MAX_MODEL_TOKENS)]
-        command += ["--dtype", "bfloat16", "--max-num-seqs", "16", "--enforce-eager"]  # eager: no half minute of compiling
+        command += [
+            "--dtype",
+            "bfloat16",
+            "--max-num-seqs",
+            "16",
+            "--enforce-eager",
+        ]  # eager: no half minute of compiling
         command += ["--enable-prefix-caching", "--enable-prompt-tokens-details"]  # the latter reports cached_tokens
         # Without it a weak model spends its whole budget on white space between JSON tokens.
         command += ["--structured-outputs-config", '{"backend":"xgrammar","disable_any_whitespace":true}']
@@ -100,10 +109,8 @@ class ServedModel:
         """End it at once and all it started, as a power cut would (SIGKILL)."""
         if self._process is None:
             return
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         self._process.wait()
         self._process = None
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -80,7 +81,9 @@ def examples() -> list[tuple[str, int, dict]]:
     return [
         (name, number, json.loads(row))
         for name in known_prompts()
-        for number, row in enumerate((FOLDER / f"{name}.v1.jsonl").read_text(encoding="utf-8").split("\n"), 1)
+        for number, row in enumerate(
+            (FOLDER / f"{load_prompt(name).id}.jsonl").read_text(encoding="utf-8").split("\n"), 1
+        )
         if row
     ]
 
@@ -147,7 +150,9 @@ def test_the_tips_stand_under_the_placement_that_the_shipped_table_gives_them(ty
     decided |= {tip: "always incorrect" for row in table.outside for tip in row.tips}
     words = {"ok": "correct", "bad": "incorrect"}
     unmapped = {tip: "borderline" for tip in DEVICES[LineTubeType(type_)].tips if tip not in ("unclear", "N/A")}
-    assert said == unmapped | {tip: words.get(band, band) for tip, band in decided.items()}
+    assert said == unmapped | {tip: words.get(band, band) for tip, band in decided.items()}, (
+        f"the newest {type_} prompt and {type_}.toml differ: write the prompt's next version"
+    )
 
 
 def test_findings_lists_every_label_under_its_type():
@@ -199,7 +204,7 @@ def test_an_example_gives_the_placement_that_the_shipped_tables_decide(name, exa
 
 @each_prompt
 def test_examples_are_shown_as_reports_and_compact_answers(name):
-    shown = load_prompt(name, 1).messages[1:]
+    shown = load_prompt(name).messages[1:]
     stored = [example for other, _, example in examples() if other == name]
     assert 2 <= len(stored) <= 4
     assert [content for _, content in shown[0::2]] == [render_report(map(tuple, e["report"])) for e in stored]
@@ -215,7 +220,7 @@ def test_the_examples_show_an_empty_answer_a_removal_two_sides_and_a_malposition
     assert any(entry.get("stated") == "malpositioned" and entry["advice"] != "none" for entry in entries)
     assert any(
         {one["side"], other["side"]} == {"left", "right"} and one["sentences"] == other["sentences"]
-        for one, other in zip(entries, entries[1:], strict=False)
+        for one, other in pairwise(entries)
         if "status" in one and "status" in other
     )
 
@@ -223,5 +228,5 @@ def test_the_examples_show_an_empty_answer_a_removal_two_sides_and_a_malposition
 @each_prompt
 def test_a_prompt_stays_within_its_length(name):
     # 4 characters a token, roughly: what is sent with every report has its price.
-    characters = sum(len(content) for _, content in load_prompt(name, 1).messages)
+    characters = sum(len(content) for _, content in load_prompt(name).messages)
     assert characters / 4 < {"lines_and_tubes": 4_600, "findings": 2_300}.get(name, 2_050)

@@ -16,7 +16,7 @@ PRESENT = sorted(path.relative_to(PACKAGE).as_posix() for path in (PACKAGE / "la
 
 
 def test_every_prompt_file_is_released_and_every_released_file_is_there():
-    assert PRESENT == sorted(LISTED), (
+    assert sorted(LISTED) == PRESENT, (
         "release a new file: cd prompts && find labeling -type f | LC_ALL=C sort | xargs sha256sum > RELEASED.sha256"
     )
 

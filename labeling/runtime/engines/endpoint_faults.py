@@ -41,16 +41,14 @@ def no_reply(error: Exception, *, base_url: str, model: str, timeout_s: float) -
     """Name a failure of the client or the server, and whether asking again can help."""
     if isinstance(error, openai.APIStatusError):
         return _status(error, base_url, model)
-    # the openai package maps aiohttp's "server disconnected" to a timeout as well
-    if isinstance(error, (openai.APITimeoutError, TimeoutError)):
-        cause = _root(error)
-        if "Disconnect" in type(cause).__name__ or isinstance(cause, ConnectionError):
-            return EngineError("the server closed the connection without an answer", retryable=True)
-        return EngineError(f"no answer within {timeout_s:g} s", retryable=True)
-    cause = _root(error)
+    cause = _root(error)  # over aiohttp, the client calls broken connections timeouts as well
     if isinstance(cause, ConnectionRefusedError):
         return EngineError(f"nothing listens at {base_url} (connection refused)", retryable=True)
-    return EngineError(f"the connection to {base_url} failed ({type(cause).__name__})", retryable=True)
+    if isinstance(cause, ConnectionError) or "Disconnect" in type(cause).__name__:
+        return EngineError("the server closed the connection without an answer", retryable=True)
+    if isinstance(error, (openai.APITimeoutError, TimeoutError)):
+        return EngineError(f"no answer within {timeout_s:g} s", retryable=True)
+    return EngineError(f"the connection to {base_url} broke ({type(cause).__name__})", retryable=True)
 
 
 def _status(error: openai.APIStatusError, base_url: str, model: str) -> EngineError:

@@ -72,5 +72,5 @@ def test_whatever_is_in_doubt_is_another_machine(url):
     ],
 )
 def test_a_url_that_cannot_be_called_is_refused_by_name(url):
-    with pytest.raises(ValueError, match="base URL .*give it like http://localhost:8000/v1"):
+    with pytest.raises(ValueError, match=r"base URL .*give it like http://localhost:8000/v1"):
         is_this_machine(url)

@@ -1,0 +1,31 @@
+"""`make bench`: every benchmark, one after the other; what they print is what the README says."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+# Open-i texts and labels may not be shipped; where they are, these variables say.
+OPENI = [os.environ.get("CARINA_OPENI_GOLD", ""), os.environ.get("CARINA_OPENI_REPORTS", "")]
+
+
+def main() -> int:
+    """Run each script in a process of its own; the exit code is 1 when one failed."""
+    commands = [["rules_speed.py"], ["device_accuracy.py"], ["endpoint_throughput.py"]]
+    if all(OPENI):
+        commands.insert(2, ["openi_accuracy.py", *OPENI])
+    else:
+        print("openi_accuracy: skipped; set CARINA_OPENI_GOLD (csv) and CARINA_OPENI_REPORTS (tgz) to run it\n")
+    failed = 0
+    for script, *arguments in commands:
+        print(f"== {script}", flush=True)
+        failed += subprocess.run([sys.executable, str(HERE / script), *arguments], check=False).returncode != 0
+        print(flush=True)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

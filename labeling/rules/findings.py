@@ -1,0 +1,100 @@
+"""Reads the findings of a report without a language model: sentences in, wire entries of `labeling.facts` out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import cache, lru_cache
+from typing import Any
+
+from labeling.rules.assertion import CUES, SPELLINGS, Kind
+from labeling.rules.finding_lexicon import ABNORMALITY, ANATOMY, ASIDE, FINDINGS, QUALITY
+from labeling.rules.finding_reader import NEGATIVE, SIDELESS, Meaning, SentenceReader
+from labeling.rules.lexer import Lexicon
+from studies.report_text import NOT_OBSERVED, Sentence
+
+_REMEMBERED_SENTENCES = 20_000  # reports repeat their sentences
+
+# Words of two uses: a quality of the anatomy beside them, else a modifier of the noun behind them.
+_ALSO = {
+    ("increased", "increased"): "worse",
+    ("decreased", "decreased"): "improved",
+    ("enlarged", "large"): "severe",
+}
+_TWO_USES: dict[str, Meaning] = {
+    "increase/increased/increasing": Meaning(Kind.QUALITY, "increased", "worse"),
+    "decrease/decreased/reduced/diminished": Meaning(Kind.QUALITY, "decreased", "improved"),
+    "large/larger": Meaning(Kind.QUALITY, "enlarged", "severe"),
+    "bases/apices": Meaning(Kind.SIDE, "both", "lung"),
+    "lung bases/apices": Meaning(Kind.SIDE, "both", "lung"),
+}
+
+Entry = tuple[str, str, str, str, str]  # label, assertion, side, severity, comparison
+
+
+def _phrases() -> Iterator[tuple[str, Meaning]]:
+    for kind, table in CUES.items():
+        for value, patterns in table.items():
+            for pattern in patterns.split("|"):
+                yield pattern, Meaning(kind, value)
+    for pattern in ABNORMALITY.split("|"):
+        yield pattern, Meaning(Kind.ABNORMALITY, "")
+    for kind, table in ((Kind.ANATOMY, ANATOMY), (Kind.QUALITY, QUALITY), (Kind.FINDING, FINDINGS)):
+        for value, patterns in table.items():
+            for pattern in patterns.split("|"):
+                yield pattern, Meaning(kind, value)
+    for pattern in ASIDE.split("|"):
+        yield pattern, Meaning(Kind.ASIDE, "")
+    yield from _TWO_USES.items()
+
+
+@cache
+def _lexicon() -> Lexicon[Meaning]:
+    nouns = [pattern for table in (FINDINGS, ANATOMY) for value in table.values() for pattern in value.split("|")]
+    return Lexicon(_phrases(), SPELLINGS, nouns)
+
+
+def read_sentence(text: str) -> tuple[Entry, ...]:
+    """Give the entries of one sentence in the order in which it says them, each once."""
+    lexicon = _lexicon()
+    words = lexicon.split(text)
+    statements = SentenceReader(lexicon.find(words), len(words)).read()
+    entries: dict[Entry, None] = {}
+    for statement in statements:
+        assertion, comparison = statement.assertion, statement.comparison
+        if assertion == NEGATIVE and comparison != "resolved":
+            comparison = ""
+        elif assertion != NEGATIVE and comparison == "resolved":
+            comparison = ""
+        for label in statement.labels:
+            sides = statement.sides if label not in SIDELESS or label == "no_finding" else ()
+            for side in sides or ("unspecified",):
+                entries[(label, assertion, side, statement.severity or "unspecified", comparison or "unspecified")] = None
+    return tuple(entries)
+
+
+remembered_sentence = lru_cache(maxsize=_REMEMBERED_SENTENCES)(read_sentence)
+
+
+def read_findings(sentences: Sequence[Sentence]) -> list[dict[str, Any]]:
+    """Give the wire entries of a report (`labeling.facts.FindingFacts`), in order of their first place in the text.
+
+    Sentences that were known or asked before the film was read (indication, history, technique, comparison) give none.
+    Equal entries of several sentences are one entry with several sentence numbers.
+    """
+    places: dict[Entry, list[int]] = {}
+    for sentence in sentences:
+        if sentence.section in NOT_OBSERVED:
+            continue
+        for entry in remembered_sentence(sentence.text):
+            places.setdefault(entry, []).append(sentence.number)
+    return [
+        {
+            "label": label,
+            "sentences": numbers,
+            "assertion": assertion,
+            "side": side,
+            "severity": severity,
+            "comparison": comparison,
+        }
+        for (label, assertion, side, severity, comparison), numbers in places.items()
+    ]
