@@ -298,7 +298,7 @@ DEVICES: dict[LineTubeType, DeviceVocabulary] = {
             "upper_trachea",
             "mid_trachea",
             "lower_trachea",  # "distal trachea", "just above the carina"
-            "above_carina",  # above the carina, no number given
+            "above_carina",  # above the carina, level not named, with or without a distance
             "carina",
             "right_main_bronchus",
             "left_main_bronchus",
@@ -306,6 +306,7 @@ DEVICES: dict[LineTubeType, DeviceVocabulary] = {
             "pharynx",  # pharynx, larynx, at the vocal cords
             *_END,
         ),
+        ("standard", "double_lumen"),
     ),
     LineTubeType.TRACHEOSTOMY_TUBE: DeviceVocabulary(
         _AIRWAY,

@@ -65,7 +65,7 @@ def decide(facts: PositionFacts, table: PlacementTable) -> Decision:
         return Decision(Placement.INCORRECT, PlacementBand.BAD, "advice")
     if facts.pleural is not Pleural.NONE:
         return Decision(Placement.INCORRECT, PlacementBand.BAD, "pleural")
-    if any(facts.tip in row.tips for row in table.outside):
+    if any(facts.tip in row.tips and (not row.subtypes or facts.subtype in row.subtypes) for row in table.outside):
         return Decision(Placement.INCORRECT, PlacementBand.BAD, "outside")
     if facts.stated is StatedPosition.SATISFACTORY:
         return Decision(Placement.CORRECT, PlacementBand.OK, "stated_position")

@@ -104,7 +104,7 @@ CUES: dict[Kind, dict[str, str]] = {
         "concern/suspicion of/for|question of|raise/raising/raised question/possibility/concern/suspicion of/for|possibility of|"
         "differential|differential include|ddx|rule out|possibly|perhaps|not exclude|not rule out|does not exclude|"
         "not completely/entirely exclude|cannot completely/entirely/be? exclude|potentially|would be difficult to exclude|query|"
-        "hard to exclude|unable to exclude|less likely|without excluding|not able to exclude"
+        "hard to exclude|in appropriate/right/proper/correct clinical? setting/context|unable to exclude|less likely|without excluding|not able to exclude"
     },
     Kind.POSSIBLE: {
         "": "possible|questionable|suspected|suspect|equivocal|?|potential|question|questioned|poss|doubtful|indeterminate for|apparent possible|presumptive possible"
@@ -142,7 +142,7 @@ CUES: dict[Kind, dict[str, str]] = {
     Kind.SO: {
         "": "consistent with|compatible with|in keeping with|representing|represent|reflecting|reflect|due to|likely|most likely|"
         "probable|probably|related to|secondary to|indicating|indicate|indicative of|from|typical of|presumably|suggestive but|characteristic of|diagnostic of|"
-        "likely representing/reflecting|most suggestive/compatible/consistent of/with|because of|attributed to|attributable to|caused by|presumed|favored|favor|favoring|by|as can be seen with"
+        "likely representing/reflecting|most/strongly/highly suggestive/compatible/consistent of/with|because of|attributed to|attributable to|caused by|presumed|favored|favor|favoring|by|as can be seen with"
     },
     Kind.NONE: {"": "none|negative|absent|neg|nil"},
 }
@@ -163,7 +163,7 @@ SPELLINGS: dict[str, str] = {
         "appreciable appreciably definite definitely definitively clearly interval focal discrete obvious convincing radiographic "
         "radiographically grossly overtly overt very quite somewhat fairly rather_ currently again_ overall relatively "
         "essentially previously previous visualized_ also large-scale acute_ suspicious_ measurable demonstrable certain frank dominant_ "
-        "i.e abnormal_ confluent interim patchy_ our which now still identifiable convincingly adjacent overlying underlying accompanying superimposed compressive associated_".split(),
+        "i.e abnormal_ confluent interim patchy_ our which now still identifiable convincingly clinically adjacent overlying underlying accompanying superimposed compressive associated_".split(),
         "",
     ),
     "s/p": "s/p",

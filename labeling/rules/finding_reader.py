@@ -118,8 +118,10 @@ class SentenceReader:
 
     def finding(self, at: int, phrase: Match[Meaning]) -> None:
         labels = tuple(phrase.value.value.split("+"))
-        if labels == ("fracture",) and self._near_rib(at):
+        if labels == ("fracture",) and self._near(at, "rib"):
             labels = ("fracture", "rib_fracture")
+        elif labels == ("collapse",) and self._near(at, "bone"):
+            labels = ("fracture",)
         self.qualities.clear()
         self.anatomies.clear()
         self._state(labels, self._assertion())
@@ -195,14 +197,15 @@ class SentenceReader:
             self.scope = None
         return made
 
-    def _near_rib(self, at: int) -> bool:
-        if any(name == "rib" for name, _ in self.anatomies):
+    def _near(self, at: int, anatomy: str) -> bool:
+        """Whether the finding is said of this anatomy: "fracture of the left 9th rib"."""
+        if any(name == anatomy for name, _ in self.anatomies):
             return True
         for phrase in self.phrases[at + 1 : at + 7]:
             kind = phrase.value.kind
-            if kind is Kind.ANATOMY and phrase.value.value == "rib":
+            if kind is Kind.ANATOMY and phrase.value.value == anatomy:
                 return True
-            if kind in HARD_ENDS or kind in (Kind.FINDING, Kind.VERB, Kind.OR):
+            if kind in (Kind.FINDING, Kind.BREAK, Kind.COMMA, Kind.THERE, Kind.NEGATION):
                 return False
         return False
 
@@ -233,7 +236,10 @@ class SentenceReader:
             self._pair(name, fitting)
             self.qualities.clear()
             return
-        subject = self._fitting(name, self.subject)
+        if name == "normal" and not following and not self.anatomies and self.list and self.verb:
+            self._say(NEGATIVE)  # "engorgement is within normal limits"
+            return
+        subject = [] if self.anatomies else self._fitting(name, self.subject)
         if not following and subject and not also and not self._finding_follows(at):
             self._pair(name, subject)
             return
@@ -394,6 +400,9 @@ class SentenceReader:
             return
         if kind is Kind.POSSIBLE and self.scope in (Kind.NEGATION, Kind.HISTORY):
             return
+        if kind is Kind.POSSIBLE and self.list and not self._finding_follows(at):  # "small effusion suspected"
+            self.hedged(at, phrase)
+            return
         if kind is Kind.HEDGE and self.scope is Kind.HISTORY:
             return
         if kind in (Kind.HEDGE, Kind.WEAK_HEDGE, Kind.POSSIBLE) and self.list:
@@ -468,6 +477,7 @@ class SentenceReader:
         self._close()
         self.groups = waiting
         self.inherit = sides
+        self.subject = []
 
     def so(self, at: int, phrase: Match[Meaning]) -> None:
         if self.list:
@@ -479,6 +489,7 @@ class SentenceReader:
     def verb_(self, at: int, phrase: Match[Meaning]) -> None:
         if self.since_cue or self.list:
             self.verb = True
+        self.qualities.clear()
         if self.scope is Kind.POSSIBLE and self.since_cue:
             self.scope = None
 
@@ -502,11 +513,6 @@ class SentenceReader:
             self.qualities.clear()
         elif self.qualities and kind is Kind.COMMA and not self._anatomy_follows(at):
             self.qualities.clear()
-        if kind is Kind.COMMA and self.scope is None and self.list and self._begins_anew(at):
-            self.groups = [_Group()] if not self.groups[-1] and not self.groups[0] else self.groups
-
-    def _begins_anew(self, at: int) -> bool:
-        return False
 
     def _next_has_predicate(self, at: int) -> bool:
         """Whether the anatomy behind this comma has a quality of its own behind it: "normal heart, lungs clear"."""
@@ -538,6 +544,8 @@ class SentenceReader:
         meaning = phrases[then].value
         if meaning.kind is Kind.OR:
             return False
+        if kind is Kind.AND and self.scope is not Kind.NEGATION:
+            return self.verb
         if (meaning.kind is Kind.SEVERITY or meaning.kind is Kind.COMPARISON) and meaning.value in _BEGINS_ANEW:
             return True
         if meaning.kind is Kind.QUALITY and (meaning.value in NORMAL or meaning.also in _BEGINS_ANEW):
@@ -545,8 +553,10 @@ class SentenceReader:
         more = self._or_later(then)
         if self.verb:
             return not more
-        if meaning.kind in (Kind.SIDE, Kind.ANATOMY, Kind.QUALITY):
+        if meaning.kind is Kind.SIDE:
             return not more
+        if meaning.kind in (Kind.ANATOMY, Kind.QUALITY):
+            return not more and not self._finding_follows(then)
         return False
 
     def _or_later(self, at: int) -> bool:

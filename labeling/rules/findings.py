@@ -8,18 +8,13 @@ from typing import Any
 
 from labeling.rules.assertion import CUES, SPELLINGS, Kind
 from labeling.rules.finding_lexicon import ABNORMALITY, ANATOMY, ASIDE, FINDINGS, QUALITY
-from labeling.rules.finding_reader import NEGATIVE, SIDELESS, Meaning, SentenceReader
+from labeling.rules.finding_reader import NEGATIVE, POSITIVE, SIDELESS, Meaning, SentenceReader, Statement
 from labeling.rules.lexer import Lexicon
 from studies.report_text import NOT_OBSERVED, Sentence
 
 _REMEMBERED_SENTENCES = 20_000  # reports repeat their sentences
 
 # Words of two uses: a quality of the anatomy beside them, else a modifier of the noun behind them.
-_ALSO = {
-    ("increased", "increased"): "worse",
-    ("decreased", "decreased"): "improved",
-    ("enlarged", "large"): "severe",
-}
 _TWO_USES: dict[str, Meaning] = {
     "increase/increased/increasing": Meaning(Kind.QUALITY, "increased", "worse"),
     "decrease/decreased/reduced/diminished": Meaning(Kind.QUALITY, "decreased", "improved"),
@@ -27,6 +22,11 @@ _TWO_USES: dict[str, Meaning] = {
     "bases/apices": Meaning(Kind.SIDE, "both", "lung"),
     "lung bases/apices": Meaning(Kind.SIDE, "both", "lung"),
 }
+
+_EXPLAINS_VOLUME_LOSS = frozenset(
+    "hemithorax thorax lobectomy pneumonectomy thoracotomy resection surgical postsurgical surgery postoperative scarring "
+    "scar fibrosis fibrotic".split()
+)
 
 Entry = tuple[str, str, str, str, str]  # label, assertion, side, severity, comparison
 
@@ -53,6 +53,15 @@ def _lexicon() -> Lexicon[Meaning]:
     return Lexicon(_phrases(), SPELLINGS, nouns)
 
 
+def _settle_collapse(statement: Statement, statements: list[Statement], words: list[str]) -> None:
+    """Turn "collapse" and "volume loss" into atelectasis, unless a pneumothorax or surgery explains them."""
+    if statement.labels == ("collapse",):
+        by_air = any("pneumothorax" in other.labels and other.assertion == POSITIVE for other in statements)
+        statement.labels = () if by_air else ("atelectasis",)
+    elif statement.labels == ("volume_loss",):
+        statement.labels = () if _EXPLAINS_VOLUME_LOSS.intersection(words) else ("atelectasis",)
+
+
 def read_sentence(text: str) -> tuple[Entry, ...]:
     """Give the entries of one sentence in the order in which it says them, each once."""
     lexicon = _lexicon()
@@ -60,6 +69,7 @@ def read_sentence(text: str) -> tuple[Entry, ...]:
     statements = SentenceReader(lexicon.find(words), len(words)).read()
     entries: dict[Entry, None] = {}
     for statement in statements:
+        _settle_collapse(statement, statements, words)
         assertion, comparison = statement.assertion, statement.comparison
         if assertion == NEGATIVE and comparison != "resolved":
             comparison = ""

@@ -178,3 +178,8 @@ def test_a_missing_table_is_refused(tables_folder):
     (tables_folder / "picc.toml").unlink()
     with pytest.raises(ValueError, match=r"picc\.toml"):
         load_tables(tables_folder)
+
+
+def test_the_bronchial_limb_of_a_double_lumen_tube_belongs_in_a_main_bronchus():
+    assert decided("endotracheal_tube", tip="left_main_bronchus", subtype="double_lumen") == ("correct", "tip_map")
+    assert decided("endotracheal_tube", tip="esophagus", subtype="double_lumen") == ("incorrect", "outside")
