@@ -198,8 +198,13 @@ def main() -> int:
             labels = _labels_of(name)
             code = re.compile(pattern)
             truth = {report.report_id: any(code.search(term) for term in report.mesh) for report in reports}
-            plain, false, missed = score(truth, has(labels, "positive"))
-            hedged, _, _ = score(truth, has(labels, "positive", "uncertain"))
+            if name == "No Finding":  # the code is given to reports in which nothing is abnormal
+                truth = {key: gold[key]["normal"] == "1" for key in texts}
+                plain, false, missed = score(truth, lambda key: not _abnormal(said[key], "positive", "uncertain"))
+                hedged, _, _ = score(truth, lambda key: not _abnormal(said[key], "positive"))
+            else:
+                plain, false, missed = score(truth, has(labels, "positive"))
+                hedged, _, _ = score(truth, has(labels, "positive", "uncertain"))
             disagreements[f"mesh:{name}"] = (false, missed)
             print(_line(name, sum(truth.values()), None, plain, hedged))
     _print_verdicts({name: disagreements[name] for name in HEADLINE})
@@ -221,6 +226,11 @@ def _labels_of(mesh_name: str) -> tuple[str, ...]:
     key = special.get(mesh_name, mesh_name.lower().replace(" pattern", "").replace(" ", "_"))
     labels = tuple(label for label, info in LABELS.items() if info.finding is not None and info.finding.value == key)
     return (*labels, "rib_fracture") if key == "osseous_abnormality" else labels
+
+
+def _abnormal(said: Mapping[str, set[str]], *assertions: str) -> bool:
+    """Whether any label but no_finding has one of these assertions."""
+    return any(label != "no_finding" and given & set(assertions) for label, given in said.items())
 
 
 def _print_verdicts(disagreements: Mapping[str, tuple[list[str], list[str]]]) -> None:

@@ -4,7 +4,10 @@ Policies, since reports leave them open:
 - "no large effusion", "no displaced fracture" deny the finding; the severity of the denied size is kept.
 - "likely", "probable", "consistent with", "compatible with" state the finding; "may", "possible", "suggestive of",
   "cannot exclude", "rule out", "versus" hedge it; "unlikely" denies it.
-- "A or B" hedges both, except among atelectasis, scar and pleural thickening: readers name one linear shadow by either word.
+- "A or B", "A versus B" hedge both, except among atelectasis, scar, fibrosis and pleural thickening: readers name one
+  linear shadow by either word, and the gold's coders take both as stated.
+- A whole heading of "borderline": "borderline cardiomegaly", "borderline enlarged" state it (minimal), "borderline heart
+  size" and "prominent heart" hedge it, "upper limits of normal" denies it.
 - "history of", "to evaluate for", "if" say nothing about this film.
 """
 

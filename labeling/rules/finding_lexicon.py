@@ -70,7 +70,7 @@ FINDINGS: dict[str, str] = {
     "left/right chest wall|air/gas in left/right? chest wall|subcutaneous soft? tissue? emphysema/air",
     "lung_opacity": "opacity|opacification|opacified|airspace/alveolar/parenchymal disease/process/filling|air space "
     "disease/process/opacity/change|density|haziness|ground glass|groundglass|ggo|hazy opacity/density|shadowing|lung lesion? opacity|whiteout|white "
-    "out|parenchymal abnormality|airspace/alveolar/parenchymal change|opacifying|"
+    "out|parenchymal abnormality|airspace/alveolar change|opacifying|"
     "increased/hazy density",
     "infiltrate": "infiltrate|infiltration|infiltrative change/process/disease?",
     "consolidation": "consolidation|consolidated|consolidative opacity/change/process/disease?|air bronchogram|consolidating",
@@ -150,7 +150,7 @@ ASIDE: str = (
     "breast|mammary|other/additional/further/remaining abnormality/finding|density of bone|air fluid level|airway disease|"
     "small airway disease|reactive airway disease|cardiac valve|vascular disease|artifact|overlying artifact|"
     "pulmonary embolism/embolus|coronary artery disease|bowel gas|gastric bubble|air bubble|"
-    "oxygen|bullet|shrapnel|metallic density|foreign body|copd|chronic? obstructive pulmonary/lung/airway disease|bulla|bleb|bullet fragment|cardiac apex|eventration repair|subclavian|jugular|vascular pedicle|great vessel"
+    "oxygen|bullet|shrapnel|metallic/sclerotic/bony/calcific/calcified/radiopaque/low/fat density|cystic fibrosis|foreign body|copd|chronic? obstructive pulmonary/lung/airway disease|bulla|bleb|bullet fragment|cardiac apex|eventration repair|subclavian|jugular|vascular pedicle|great vessel"
 )
 
 # A noun that says nothing but "abnormal": denied, it is normal anatomy ("no acute cardiopulmonary process").
@@ -180,7 +180,7 @@ ANATOMY: dict[str, str] = {
     "pleura": "pleura|pleural space/surface/margin/cavity|pleural",
     "bone": "bone|bony structure/thorax/element/skeleton/cage/anatomy?|osseous structure/thorax/element/skeleton?|skeletal "
     "structure|skeleton|thoracic cage|rib cage|ribcage|spine|thoracic spine/vertebra|t/l/c spine|vertebral body/column|vertebra|"
-    "clavicle|shoulder|sternum|scapula|humerus|skeletal|bony and soft tissue structure?|dorsal spine|lumbar spine|"
+    "clavicle|shoulder|sternum|scapula|humerus|skeletal|bony and soft tissue structure?|dorsal spine|endplate|vertebral endplate|thoracolumbar|lumbar spine|"
     "cervical spine|osseous and soft tissue structure|thoracolumbar spine|regional skeleton|bone and soft tissue",
     "rib": "rib|rib bone",
     "vessel": "pulmonary? vascular margination/border/margin|pulmonary? vascularity|pulmonary? vasculature|pulmonary? vascular marking/pattern/structure/flow?|pulmonary "
@@ -211,8 +211,9 @@ QUALITY: dict[str, str] = {
     "clear": "clear|well? expanded|well inflated|well aerated|adequately/normally/symmetrically? expanded/inflated/aerated|fully expanded|"
     "clear and expanded|sharp|well expanded and clear|clear and well expanded/aerated/inflated|sharply/well defined|well ventilated",
     "midline": "midline|in midline|nondeviated",
-    "enlarged": "enlarged|enlargement|enlarge|dilated|dilation|dilatation|widened|wide|widening|globular|prominent|prominence|"
-    "big|enlarging|hypertrophy|hypertrophic|enlarged in size|prominent in size|fullness|increased in size|distended",
+    "enlarged": "enlarged|enlargement|enlarge|dilated|dilation|dilatation|widened|wide|widening|globular|"
+    "big|enlarging|hypertrophy|hypertrophic|enlarged in size|increased in size|distended",
+    "prominent": "prominent|prominence|prominent in size|fullness|full",
     "borderline": "borderline|borderline in size|borderline normal|borderline normal in? size|upper limit of normal to borderline enlarged|normal to borderline/mildly? enlarged?|"
     "mildly prominent in size|borderline prominent",
     "borderline_enlarged": "borderline enlarged/enlargement|borderline large|borderline in size enlarged|borderline to "
@@ -220,9 +221,11 @@ QUALITY: dict[str, str] = {
     "elevated": "elevated|elevation|raised|high|higher|tented|tenting",
     "flattened": "flattened|flattening|flat|depressed",
     "blunted": "blunted|blunting|blunt|obscured|obscuration|obliterated|obliteration|effaced|filling of",
-    "calcified": "calcified|calcification|calcific|calcinosis|calcific density|atherosclerotic|atheromatous|sclerosis|sclerotic",
+    "calcified": "calcified|calcification|calcific|calcinosis|calcific density|atherosclerotic|atheromatous",
+    "sclerotic": "sclerosis|sclerotic",
+    "curved": "curvature|curved|curve|bowing",
     "increased": "increase|increased|increasing|coarse|coarsened|coarsening|"
-    "crowded|exaggerated",
+    "exaggerated",
     "thickened": "thickened|thickening|thick",
     "engorged": "engorged|plethoric|congested",
     "indistinct": "indistinct|indistinctness|ill defined|blurred|blurring|fuzzy|hazy",

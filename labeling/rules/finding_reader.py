@@ -32,7 +32,7 @@ SIDELESS = frozenset(
     "pulmonary_venous_hypertension vascular_congestion osseous_abnormality emphysema no_finding".split()
 )
 _SIDED_NORMAL = frozenset({"lung", "diaphragm", "costophrenic_angle", "pleura", "hilum"})
-# One linear shadow that readers name by either word: "scar or atelectasis" states both.
+# One linear shadow that readers name by either word: "scar or atelectasis", "scar versus atelectasis" state both.
 _SAME_SHADOW = frozenset({"atelectasis", "scarring", "pleural_thickening", "pulmonary_fibrosis"})
 _BEGINS_ANEW = frozenset({"mild", "minimal", "moderate", "unchanged", "worse", "improved"})
 _MODIFIERS = frozenset({Kind.SIDE, Kind.SEVERITY, Kind.COMPARISON})
@@ -122,10 +122,15 @@ class SentenceReader:
             labels = ("fracture", "rib_fracture")
         elif labels == ("collapse",) and self._near(at, "bone"):
             labels = ("fracture",)
-        self.qualities.clear()
-        self.anatomies.clear()
+        waiting = self.qualities
+        self.qualities, self.anatomies = [], []
         self._state(labels, self._assertion())
         self.after = True
+        if labels == ("tortuous_aorta",):  # it names the aorta, or is said of it: "calcified tortuous aorta", "tortuous and calcified"
+            self.subject = [("aorta", ())]
+            self.qualities = waiting
+            if "calcified" in waiting:
+                self._pair("calcified", self.subject)
 
     def abnormality(self, at: int, phrase: Match[Meaning]) -> None:
         negated = self.scope is Kind.NEGATION
@@ -183,7 +188,7 @@ class SentenceReader:
             made.append(statement)
         if made and joint in (Kind.OR, Kind.VERSUS) and self.scope is None:
             pair = {*self.list[-1].labels, *labels}
-            if joint is Kind.VERSUS or not pair <= _SAME_SHADOW:
+            if not pair <= _SAME_SHADOW:
                 for statement in (self.list[-1], *made):
                     if statement.assertion == POSITIVE:
                         statement.assertion = UNCERTAIN
@@ -231,7 +236,7 @@ class SentenceReader:
         name, also = phrase.value.value, phrase.value.also
         following = self._anatomy_follows(at)
         fitting = self._fitting(name, self.anatomies)
-        if fitting:
+        if fitting and not (following and self.joint is Kind.COMMA and name not in NORMAL):
             self.anatomies, self.subject = [], fitting
             self._pair(name, fitting)
             self.qualities.clear()
@@ -259,10 +264,10 @@ class SentenceReader:
 
     def _anatomy_follows(self, at: int) -> bool:
         for phrase in self.phrases[at + 1 : at + 5]:
-            kind = phrase.value.kind
-            if kind is Kind.ANATOMY or (kind is Kind.SIDE and phrase.value.also):
+            kind, value, also = phrase.value
+            if kind is Kind.ANATOMY or (kind is Kind.SIDE and also):
                 return True
-            if kind not in _MODIFIERS and kind not in (Kind.QUALITY, Kind.AND):
+            if kind not in _MODIFIERS and kind not in (Kind.QUALITY, Kind.AND) and value != "tortuous_aorta":
                 return False
         return False
 
@@ -274,7 +279,9 @@ class SentenceReader:
         if stated is None:
             return
         assertion = self._assertion()
-        if quality == "borderline" and assertion == POSITIVE:
+        if assertion == POSITIVE and (
+            quality == "borderline" or (quality == "prominent" and anatomies[0][0] in ("heart", "cardiomediastinum"))
+        ):
             assertion = UNCERTAIN
         labels: list[str] = []
         sides: tuple[str, ...] = ()
@@ -400,7 +407,7 @@ class SentenceReader:
             return
         if kind is Kind.POSSIBLE and self.scope in (Kind.NEGATION, Kind.HISTORY):
             return
-        if kind is Kind.POSSIBLE and self.list and not self._finding_follows(at):  # "small effusion suspected"
+        if phrase.value.value == "either side" and self.list and not self._finding_follows(at):  # "small effusion suspected"
             self.hedged(at, phrase)
             return
         if kind is Kind.HEDGE and self.scope is Kind.HISTORY:
@@ -489,7 +496,8 @@ class SentenceReader:
     def verb_(self, at: int, phrase: Match[Meaning]) -> None:
         if self.since_cue or self.list:
             self.verb = True
-        self.qualities.clear()
+        if self.after:
+            self.qualities.clear()
         if self.scope is Kind.POSSIBLE and self.since_cue:
             self.scope = None
 

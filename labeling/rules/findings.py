@@ -24,7 +24,7 @@ _TWO_USES: dict[str, Meaning] = {
 }
 
 _EXPLAINS_VOLUME_LOSS = frozenset(
-    "hemithorax thorax lobectomy pneumonectomy thoracotomy resection surgical postsurgical surgery postoperative scarring "
+    "hemithorax thorax sided hand lobectomy pneumonectomy thoracotomy resection surgical postsurgical surgery postoperative scarring "
     "scar fibrosis fibrotic".split()
 )
 

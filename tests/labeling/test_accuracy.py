@@ -142,7 +142,8 @@ def test_the_same_seed_gives_the_same_interval_and_another_seed_another():
 
 def test_interval_is_wider_when_tubes_of_a_report_fail_together():
     # 40 tubes, half of them found. Alone in 40 reports their recall has se = sqrt(.25/40) = .079; in 10 reports of 4
-    # with one fate se = sqrt(.25/10) = .158; F1 = 2r/(1+r) stretches both alike, so the interval is about twice as wide.
+    # with one fate se = sqrt(.25/10) = .158; F1 = 2r/(1+r) stretches both alike:
+    # the interval is about twice as wide.
     def width(reports, per_report):
         gold = [report(n, *[tube()] * per_report) for n in range(reports)]
         rows = [report(n, *([tube()] * per_report if n % 2 else [])) for n in range(reports)]
@@ -153,7 +154,8 @@ def test_interval_is_wider_when_tubes_of_a_report_fail_together():
 
 
 def test_wilson_interval_is_the_published_one():
-    # 8 of 10: centre (0.8 + 3.8415/20) / 1.38415 = 0.71674, half-width 1.95996/1.38415 * sqrt(.016 + 3.8415/400) = 0.22658
+    # 8 of 10: centre (0.8 + 3.8415/20) / 1.38415 = 0.71674,
+    # half-width 1.95996/1.38415 * sqrt(.016 + 3.8415/400) = 0.22658
     interval = wilson_interval(8, 10)
     assert interval.low == pytest.approx(0.49016, abs=1e-5)
     assert interval.high == pytest.approx(0.94332, abs=1e-5)
@@ -180,11 +182,13 @@ def test_percentiles_are_interpolated():
     [("positive", (2, 1, 1)), ("negative", (0, 1, 1)), ("ignore", (0, 1, 1))],
 )
 def test_uncertain_labels_count_as_the_policy_says(policy, expected):
-    gold = [findings(n, edema=label) for n, label in enumerate(["positive", "uncertain", "negative", "uncertain"])]
-    rows = [findings(n, edema=label) for n, label in enumerate(["uncertain", "uncertain", "positive", "negative"])]
-    renamed = [{**row, "finding_labels": {"pulmonary_edema": row["finding_labels"]["edema"]}} for row in gold]
-    answers = [{**row, "finding_labels": {"pulmonary_edema": row["finding_labels"]["edema"]}} for row in rows]
-    result = finding_accuracy(renamed, answers, uncertain=policy, seed=1, bootstrap_samples=10)
+    said, answered = (
+        ["positive", "uncertain", "negative", "uncertain"],
+        ["uncertain", "uncertain", "positive", "negative"],
+    )
+    gold = [findings(n, pulmonary_edema=label) for n, label in enumerate(said)]
+    rows = [findings(n, pulmonary_edema=label) for n, label in enumerate(answered)]
+    result = finding_accuracy(gold, rows, uncertain=policy, seed=1, bootstrap_samples=10)
     assert result.by_finding["pulmonary_edema"][:3] == expected
 
 
