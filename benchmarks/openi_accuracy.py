@@ -163,10 +163,14 @@ def _time(texts: list[str]) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("gold", type=Path, help="NegBio's gold as CSV: filename, then one 0/1 column a class")
-    parser.add_argument("reports", type=Path, help="NLMCXR_reports.tgz, as packed in torchxrayvision or on openi.nlm.nih.gov")
+    parser.add_argument(
+        "reports", type=Path, help="NLMCXR_reports.tgz, as packed in torchxrayvision or on openi.nlm.nih.gov"
+    )
     parser.add_argument("--mesh", type=Path, help="JSON: name of one of the 19 findings -> regex on MeSH codes")
     parser.add_argument("--list", action="store_true", help="print the ids of the disagreements of every class")
-    parser.add_argument("--show", metavar="CLASS", help="print the texts of a class's disagreements (for your eyes only)")
+    parser.add_argument(
+        "--show", metavar="CLASS", help="print the texts of a class's disagreements (for your eyes only)"
+    )
     arguments = parser.parse_args()
     for path in (arguments.gold, arguments.reports, arguments.mesh):
         if path is not None and not path.is_file():
@@ -179,7 +183,9 @@ def main() -> int:
     said = {report.report_id: stated(report.text) for report in reports}
     base = {report.report_id: keyword_classes(report.text) for report in reports}
     print(f"{len(reports)} reports of {len(gold)} in the gold\n")
-    print(f"{'class':32s} {'n':>5s} {'keyword':>8s} {'F1':>7s} {'target':>6s} {'prec':>7s} {'recall':>7s} {'F1 +unc':>9s}")
+    print(
+        f"{'class':32s} {'n':>5s} {'keyword':>8s} {'F1':>7s} {'target':>6s} {'prec':>7s} {'recall':>7s} {'F1 +unc':>9s}"
+    )
 
     def has(labels: tuple[str, ...], *assertions: str) -> Callable[[str], bool]:
         return lambda key: any(said[key].get(label, set()) & set(assertions) for label in labels)
@@ -212,9 +218,13 @@ def main() -> int:
     _time(list(texts.values()))
     if arguments.list:
         for name, (false, missed) in disagreements.items():
-            print(f"\n{name}\n  found, not in the gold: {' '.join(false)}\n  in the gold, not found: {' '.join(missed)}")
+            print(
+                f"\n{name}\n  found, not in the gold: {' '.join(false)}\n  in the gold, not found: {' '.join(missed)}"
+            )
     if arguments.show:
-        for kind, keys in zip(("found, not in the gold", "in the gold, not found"), disagreements[arguments.show], strict=True):
+        for kind, keys in zip(
+            ("found, not in the gold", "in the gold, not found"), disagreements[arguments.show], strict=True
+        ):
             for key in keys:
                 print(f"\n[{kind}] {key}\n{texts[key]}")
     return 0

@@ -72,7 +72,7 @@ class PlacementTable(BaseModel):
     @model_validator(mode="after")
     def _known_words(self) -> Self:
         device = DEVICES[self.device]
-        by_tip = (*self.outside, *self.wording, *self.place)
+        by_tip: list[Outside | Wording | Place] = [*self.outside, *self.wording, *self.place]
         _check_words("tip", [tip for row in by_tip for tip in row.tips], device.tips)
         _check_words("subtype", [s for row in (*by_tip, *self.distance) for s in row.subtypes], device.subtypes)
         return self

@@ -131,9 +131,7 @@ CUES: dict[Kind, dict[str, str]] = {
     Kind.BREAK: {"": "but|however|although|though|yet|whereas|while|;|nonetheless|nevertheless|despite|elsewhere"},
     Kind.EXCEPT: {"": "except|except for|aside from|apart from|other than|with exception of|save for|exception of"},
     Kind.THERE: {"": "there|there be|there has/have be"},
-    Kind.WITH: {
-        "": "with|accompanied by|along with|associated with"
-    },
+    Kind.WITH: {"": "with|accompanied by|along with|associated with"},
     Kind.COMMA: {"": ",|-|–|—|(|)"},
     Kind.AND: {"": "and|&|+|as well as|plus|slash|together with"},
     Kind.OR: {"": "or|andor"},
@@ -290,7 +288,9 @@ SPELLINGS: dict[str, str] = {
     "vasculatures": "vasculature",
     "demonstrates": "demonstrate",
     "shows": "show",
-    "mets": "metastasis", "injection": "injection", "loculated": "loculated",
+    "mets": "metastasis",
+    "injection": "injection",
+    "loculated": "loculated",
     "hypoinflated": "hypoinflated",
     "cephalad": "cephalad",
     "osseus": "osseous",

@@ -224,8 +224,7 @@ QUALITY: dict[str, str] = {
     "calcified": "calcified|calcification|calcific|calcinosis|calcific density|atherosclerotic|atheromatous",
     "sclerotic": "sclerosis|sclerotic",
     "curved": "curvature|curved|curve|bowing",
-    "increased": "increase|increased|increasing|coarse|coarsened|coarsening|"
-    "exaggerated",
+    "increased": "increase|increased|increasing|coarse|coarsened|coarsening|exaggerated",
     "thickened": "thickened|thickening|thick",
     "engorged": "engorged|plethoric|congested",
     "indistinct": "indistinct|indistinctness|ill defined|blurred|blurring|fuzzy|hazy",

@@ -55,7 +55,11 @@ STATED: dict[str, dict[str, tuple[str, ...]]] = {
     "decreased": {"lung_volume": ("low_lung_volume",)},
     "deformed": {"rib": ("rib_fracture", "fracture"), "bone": ("osseous_abnormality",)},
     "degenerated": {"bone": ("osseous_abnormality",), "rib": ("osseous_abnormality",)},
-    "sclerotic": {"bone": ("osseous_abnormality",), "rib": ("osseous_abnormality",), "aorta": ("arterial_calcification",)},
+    "sclerotic": {
+        "bone": ("osseous_abnormality",),
+        "rib": ("osseous_abnormality",),
+        "aorta": ("arterial_calcification",),
+    },
     "curved": {"bone": ("osseous_abnormality",)},
     "deviated": {
         "trachea": ("mediastinal_shift",),

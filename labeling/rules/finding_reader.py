@@ -126,7 +126,9 @@ class SentenceReader:
         self.qualities, self.anatomies = [], []
         self._state(labels, self._assertion())
         self.after = True
-        if labels == ("tortuous_aorta",):  # it names the aorta, or is said of it: "calcified tortuous aorta", "tortuous and calcified"
+        if labels == (
+            "tortuous_aorta",
+        ):  # it names the aorta, or is said of it: "calcified tortuous aorta", "tortuous and calcified"
             self.subject = [("aorta", ())]
             self.qualities = waiting
             if "calcified" in waiting:
@@ -407,7 +409,9 @@ class SentenceReader:
             return
         if kind is Kind.POSSIBLE and self.scope in (Kind.NEGATION, Kind.HISTORY):
             return
-        if phrase.value.value == "either side" and self.list and not self._finding_follows(at):  # "small effusion suspected"
+        if (
+            phrase.value.value == "either side" and self.list and not self._finding_follows(at)
+        ):  # "small effusion suspected"
             self.hedged(at, phrase)
             return
         if kind is Kind.HEDGE and self.scope is Kind.HISTORY:

@@ -78,7 +78,9 @@ def read_sentence(text: str) -> tuple[Entry, ...]:
         for label in statement.labels:
             sides = statement.sides if label not in SIDELESS or label == "no_finding" else ()
             for side in sides or ("unspecified",):
-                entries[(label, assertion, side, statement.severity or "unspecified", comparison or "unspecified")] = None
+                entries[(label, assertion, side, statement.severity or "unspecified", comparison or "unspecified")] = (
+                    None
+                )
     return tuple(entries)
 
 

@@ -1,6 +1,7 @@
 """The endpoint engine against a server that misbehaves in every way we know of, over both HTTP transports."""
 
 import asyncio
+import functools
 import json
 import logging
 import socket
@@ -33,6 +34,15 @@ def _quiet_environment(monkeypatch):
         monkeypatch.delenv(name.lower(), raising=False)
 
 
+@functools.cache
+def has_aiohttp():
+    try:
+        openai.DefaultAioHttpClient()
+    except RuntimeError:
+        return False
+    return True
+
+
 @pytest.fixture(params=["aiohttp", "httpx"])
 def transport(request, monkeypatch):
     """Each of the two HTTP libraries that the client may stand on."""
@@ -42,11 +52,8 @@ def transport(request, monkeypatch):
             raise RuntimeError("the aiohttp extra is not installed")
 
         monkeypatch.setattr(openai, "DefaultAioHttpClient", missing)
-    else:
-        try:
-            openai.DefaultAioHttpClient()
-        except RuntimeError:
-            pytest.skip("openai's aiohttp extra is not installed")
+    elif not has_aiohttp():
+        pytest.skip("openai's aiohttp extra is not installed")
     return request.param
 
 
