@@ -26,21 +26,20 @@ from typing import Any, NamedTuple
 
 import openai
 
-from labeling.facts import read_answer, wire_schema
-from labeling.runtime.ask import Outcome, Policy, ask_all
-from labeling.runtime.engine import InvalidAnswer, Message, Question
+from labeling.facts import wire_schema
+from labeling.pipeline import Labeler
+from labeling.placement.tables import load_tables
+from labeling.rows import RowMaker
+from labeling.runtime.ask import Policy
 from labeling.runtime.engines.endpoint import EndpointEngine
+from labeling.store import Store
+from prompts.load import load_prompt
+from studies.records import Report
 
 STUB = Path(__file__).parent.parent / "tests" / "stub_server.py"
-PROMPT = "chest_tube"
+PROMPT = load_prompt("chest_tube")
 MODEL = "stub-model"
-SCHEMA = wire_schema(PROMPT)
-# about the size of the real instructions with their examples: 1,300 tokens
-PREFIX = (
-    Message("system", "\n".join(f"Rule {number}: read what the report says of a chest tube." for number in range(90))),
-    Message("user", "[1] There is no chest tube."),
-    Message("assistant", '{"lines_and_tubes": []}'),
-)
+SCHEMA = wire_schema(PROMPT.name)
 REPORT = (
     "AP view of the chest.",
     "The endotracheal tube ends 4 cm above the carina.",
@@ -60,26 +59,24 @@ ANSWER = {
 }  # fmt: skip
 
 
-def questions(count: int) -> Iterator[Question]:
+def reports(count: int) -> Iterator[Report]:
     """Distinct reports, made only when asked for."""
     for number in range(count):
-        sentences = (*REPORT, f"Report {number}.")
-        text = " ".join(f"[{place}] {sentence}" for place, sentence in enumerate(sentences, 1))
-        yield Question(number.to_bytes(8), PROMPT, PREFIX, lambda text=text: text, SCHEMA, None)  # type: ignore[misc]
+        yield Report(str(number), " ".join((*REPORT, f"Report {number}.")))
 
 
 async def bare(url: str, count: int, in_flight: int) -> None:
     """The yardstick."""
-    form = {"type": "json_schema", "json_schema": {"name": PROMPT, "strict": True, "schema": SCHEMA}}
-    prefix = [{"role": message.role, "content": message.content} for message in PREFIX]
+    form = {"type": "json_schema", "json_schema": {"name": PROMPT.name, "strict": True, "schema": SCHEMA}}
+    prefix = [{"role": role, "content": content} for role, content in PROMPT.messages]
     async with openai.AsyncOpenAI(base_url=url, api_key="none", max_retries=0) as client:
         free = asyncio.Semaphore(in_flight)
 
-        async def ask(question: Question) -> str | None:
+        async def ask(report: Report) -> str | None:
             async with free:
                 completion = await client.chat.completions.create(  # type: ignore[call-overload]
                     model=MODEL,
-                    messages=[*prefix, {"role": "user", "content": question.render()}],
+                    messages=[*prefix, {"role": "user", "content": report.text}],
                     response_format=form,
                     temperature=0.0,
                     seed=0,
@@ -88,30 +85,19 @@ async def bare(url: str, count: int, in_flight: int) -> None:
                 content: str | None = completion.choices[0].message.content
                 return content
 
-        await asyncio.gather(*(ask(question) for question in questions(count)))
+        await asyncio.gather(*(ask(report) for report in reports(count)))
 
 
 async def carina(url: str, count: int, in_flight: int) -> None:
-    """The same questions through Carina, every answer validated."""
-
-    def check(question: Question, text: str) -> str:
-        try:
-            read_answer(question.prompt_name, text)
-        except ValueError as error:
-            raise InvalidAnswer(str(error)) from None
-        return text
-
-    answered = 0
-
-    def count_answered(outcome: Outcome) -> None:
-        nonlocal answered
-        answered += outcome.answer is not None
-
-    async with EndpointEngine(MODEL, url) as engine:
-        policy = Policy(concurrency=in_flight)
-        await ask_all(engine, questions(count), check, policy=policy, on_outcome=count_answered)
-    if answered != count:
-        raise RuntimeError(f"{count - answered} of {count} questions failed: these figures would mean nothing")
+    """The same reports through all of Carina: asked, validated, proven, kept on disk, placed, written as rows."""
+    with tempfile.TemporaryDirectory() as folder, Store(Path(folder) / "answers.sqlite") as store:
+        async with EndpointEngine(MODEL, url) as engine:
+            row_maker = RowMaker(PROMPT.name, [PROMPT], engine.name, engine.model, load_tables())
+            labeler = Labeler([PROMPT], engine, store, row_maker, Policy(concurrency=in_flight))
+            await labeler.ask(reports(count), lambda _: None)
+            written = labeler.write(reports(count), {}, Path(folder) / "rows.jsonl", Path(folder) / "failures.jsonl")
+    if written.rows != count:
+        raise RuntimeError(f"{written.failed} of {count} reports failed: these figures would mean nothing")
 
 
 Side = Callable[[str, int, int], Coroutine[Any, Any, None]]

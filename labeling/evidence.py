@@ -50,7 +50,7 @@ def check_evidence(answer: Answer, sentences: Sequence[Sentence]) -> None:
                 )
             problems += found
     if problems:
-        raise InvalidAnswer("; ".join(problems[:5]))
+        raise InvalidAnswer("; ".join(problems[:5]), kind="cites sentences that cannot prove it")
 
 
 def _problems(owner: str, numbers: Sequence[int], sentences: Sequence[Sentence]) -> list[str]:

@@ -54,16 +54,15 @@ def fault(report: Report) -> str | None:
 
 def _other_language(text: str) -> str | None:
     """What shows that a text is not English, or None. Telegraphic English has few function words, so only positive
-    signs count: another script, or more words of other languages than of English."""
-    letters = [c for c in text[:2000] if c.isalpha()]
-    if len(letters) >= 20:
-        latin = sum(c < "\u0250" for c in letters)
-        if latin < len(letters) / 2:
+    signs count: another script, or more different words of other languages than of English."""
+    if not text.isascii():
+        letters = [c for c in text[:2000] if c.isalpha()]
+        if len(letters) >= 20 and sum(c < "\u0250" for c in letters) < len(letters) / 2:
             return "another script"
-    words = _WORD.findall(text[:4000].lower())
-    foreign = sum(word in _FOREIGN for word in words)
-    if foreign >= 3 and foreign > sum(word in _ENGLISH for word in words):
-        return f"{foreign} of {len(words)} words are another language's"
+    words = frozenset(_WORD.findall(text[:4000].lower()))
+    foreign = words & _FOREIGN
+    if len(foreign) >= 3 and len(foreign) > len(words & _ENGLISH):
+        return f"{len(foreign)} of its {len(words)} different words are another language's"
     return None
 
 

@@ -58,21 +58,25 @@ def row_writer(path: Path) -> Iterator[typing.Callable[[LabelRow], None]]:
             yield lambda row: writer.writerow(_flat(row))
     elif suffix == ".parquet":
         lines = path.with_name(path.name + ".rows")
+        longest = 0
+
+        def write(row: LabelRow) -> None:
+            nonlocal longest
+            longest = max(longest, len((line := row.model_dump_json() + "\n").encode()))
+            file.write(line)
+
         try:
             with whole_file(lines) as file:
-                yield lambda row: _write_line(file, row)
-            _to_parquet(lines, path)
+                yield write
+            _to_parquet(lines, path, longest)
         finally:
             lines.unlink(missing_ok=True)
     else:
         with whole_file(path) as file:
-            yield lambda row: _write_line(file, row)
+            yield lambda row: file.write(row.model_dump_json() + "\n")
 
 
-def _write_line(file: TextIO, row: BaseModel) -> None:
-    file.write(row.model_dump_json() + "\n")
-
-
+_GROUP_ROWS = 10_000
 _NESTED = ("lines_and_tubes", "findings")
 _FINDING_NAMES = tuple(typing.get_type_hints(LabelRow)["finding_labels"].__args__[0].model_fields)
 _DEVICE_NAMES = tuple(
@@ -100,7 +104,8 @@ def _flat(row: LabelRow) -> list[Any]:
     return cells + [json.dumps(data[name], ensure_ascii=False) for name in _NESTED]
 
 
-def _to_parquet(lines: Path, path: Path) -> None:
+def _to_parquet(lines: Path, path: Path, longest: int) -> None:
+    """Turn JSON lines, of which none has more than `longest` bytes, into Parquet with nested columns."""
     import duckdb
 
     columns = {
@@ -110,10 +115,12 @@ def _to_parquet(lines: Path, path: Path) -> None:
     }
     part = path.with_name(path.name + ".part")
     try:
-        with duckdb.connect(config={"threads": 1}) as db:  # one thread: the same bytes every time
-            # No row holds a text longer than its report, some hundred kilobytes.
-            rows = db.read_json(str(lines), columns=columns, format="newline_delimited", maximum_object_size=1 << 28)
-            rows.write_parquet(str(part), compression="zstd")
+        # One thread and small groups of rows: the same bytes every time, and memory stays flat.
+        with duckdb.connect(config={"threads": 1}) as db:
+            rows = db.read_json(
+                str(lines), columns=columns, format="newline_delimited", maximum_object_size=max(longest + 1, 1 << 20)
+            )
+            rows.write_parquet(str(part), compression="zstd", row_group_size=_GROUP_ROWS)
         part.replace(path)
     except (OSError, duckdb.Error) as error:
         part.unlink(missing_ok=True)

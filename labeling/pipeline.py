@@ -210,7 +210,8 @@ def check_answer(question: Question, text: str) -> str:
     try:
         answer = read_answer(question.prompt_name, text)
     except ValidationError as error:
-        raise InvalidAnswer(_say(error)) from None
+        is_json = all(one["type"] != "json_invalid" for one in error.errors(include_url=False, include_context=False))
+        raise InvalidAnswer(_say(error), kind="breaks the schema" if is_json else "is not JSON") from None
     check_evidence(answer, question.subject)
     return answer.model_dump_json()
 

@@ -58,6 +58,7 @@ FAULTS = {
     "not_json": "prose instead of JSON",
     "wrong_schema": "JSON of another shape",
     "no_usage": "a good answer without token counts",
+    "odd_usage": "a good answer with token counts that are no numbers",
     "answer": "the text in `answer`, word for word (sentence ids that don't exist, say)",
 }
 CACHED_TOKENS = 640
@@ -316,6 +317,8 @@ class _Connection(asyncio.Protocol):
                 choice["message"]["content"] = '{"devices": ["tube"]}'
             case "no_usage":
                 del completion["usage"]
+            case "odd_usage":
+                completion["usage"] = {"prompt_tokens": "many", "prompt_tokens_details": 3, "completion_tokens": 8}
             case "answer":
                 choice["message"]["content"] = rule.answer
         return completion

@@ -108,9 +108,8 @@ _ROLES: dict[tuple[str, str], str] = {
     "|nasal|type|double lumen|dual lumen|triple lumen|single lumen|sided|catheterized|weighted|interval|standard bore|implanted|size"
     "|fr|additional|second|third|another|other|remaining|remainder|patient|percutaneous|surgical|subcutaneous|vascular|infusion"
     "|accessed|current|visualized|same|thin|overlying|silastic|pigtail type|multi|lumen|first|long|short|term|ultrasound|guided"
-    "|larger|smaller|more|lateral|medial|radiopaque|1|2|3|one|two|three|four|multiple|several|both|pair|numerous|couple|portion"
-    "|previously|seen|noted|described|demonstrated|prior|old|preexisting|pre existing|superior most|inferior most|inferior|superior"
-    "|anterior|posterior|initial|original|separate|coexisting|presumed|probable|likely|apparent|possible",
+    "|larger|smaller|more|radiopaque|1|2|3|one|two|three|four|multiple|several|both|pair|numerous|couple|portion"
+    "|previously|seen|noted|described|demonstrated|prior|old|preexisting|pre existing|anterior|posterior|initial|original|separate|coexisting|presumed|probable|likely|apparent|possible",
     ("tip", ""): "tip|distal tip|catheter tip|line tip|tube tip|tips|distal end|distal aspect|terminus|end|distal extent|tip end|terminate"
     "|terminates|terminating|end in|ends|ending|inferior tip|leading edge|distal portion|marker|radiopaque marker|radiopaque tip|proximal"
     " marker|superior marker|tip marker|metallic tip|end point|terminal portion|terminal end|terminal tip|termination|superior tip|weighted"
@@ -150,7 +149,7 @@ _ROLES: dict[tuple[str, str], str] = {
     " visible|no longer demonstrated|no longer noted|no longer in situ|no longer appreciated|no longer there|no longer apparent|no longer"
     " on film|no longer projected|no longer detected|no longer shown|no longer depicted|not seen anymore|not present anymore|now absent"
     "|now gone|gone|absent|has been taken out|taken out|been discontinued|discontinued|came out|been pulled and removed|self removed|removed"
-    "|been explanted|explanted|no longer intubated|out|no longer any|self extubated|not present now|been pulled",
+    "|been explanted|explanted|no longer intubated|no longer any|self extubated|not present now|been pulled",
     ("removal", ""): "removal|interval removal|explantation|discontinuation|discontinuance|interval discontinuation",
     ("placed", "noun"): "placement|interval placement|insertion|interval insertion|introduction|installation|reinsertion|implantation",
     ("placed", "past"): "placed|inserted|introduced|implanted|positioned|has been placed|been inserted",
@@ -178,13 +177,13 @@ _ROLES: dict[tuple[str, str], str] = {
     ("modal", ""): "should|could|recommend|recommended|recommendation|recommends|recommending|suggest|suggested|suggestion|consider|considered"
     "|consideration|advise|advised|may|might|need|needed|require|required|must|please|would|benefit|can|warrant|warranted|indicated|desired"
     "|necessary|ideally|propose|proposed|prudent|preferred|be|advisable|helpful|requiring|requires|request|requested|ought|urge|advice",
-    ("past_time", ""): "previously|formerly|previous|prior film|prior study|prior exam|prior radiograph|on prior|earlier|was|were|had been|used"
-    " to|old film|prior|no longer|rather than|instead|had|originally|initially|on previous|earlier today|yesterday",
+    ("past_time", ""): "previously|formerly|previous|prior film|prior study|prior exam|prior radiograph|on prior|earlier|had been|used"
+    " to|old film|prior|no longer|rather than|instead|originally|initially|on previous|earlier today|yesterday",
     ("now", ""): "now|currently|presently|today|at present|current",
-    ("direction", "above"): "above|superior to|cephalad to|cephalad|cranial to|proximal to|over carina|superior|higher than|cranially|cephalic to"
-    "|north|proximally|craniad to|craniad|superiorly to|cephalad from|above level|proximal from|superior from|short",
+    ("direction", "above"): "above|superior to|cephalad to|cephalad|cranial to|proximal to|superior|higher than|cranially|cephalic to"
+    "|north|proximally|craniad to|craniad|superiorly to|cephalad from|above level|proximal from|superior from",
     ("direction", "below"): "below|inferior to|caudal to|caudad to|beneath|under|lower than|caudal|inferior from|caudally|south|caudad|inferior",
-    ("direction", "beyond"): "beyond|past|distal to|into|distal from|distal|across|through|within right|within left|lateral to|peripheral to|lateral"
+    ("direction", "beyond"): "beyond|past|distal to|into|distal from|distal|across|through|lateral to|peripheral to|lateral"
     " from|distally|deep to",
     ("direction", "from"): "from|to|proximity to|away from|distance from|with respect to|relative to|within|short of|off|near|at",
     ("path", ""): "via|through|traverse|traversing|course|coursing|cross|crossing|pass|passing|extend|extending|along|travel|descend|descending"

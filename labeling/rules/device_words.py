@@ -45,10 +45,10 @@ _TABLE: list[tuple[str, str, bool, str]] = [
         T.ENDOTRACHEAL_TUBE,
         "standard",
         False,
-        "ett|endotracheal|endotracheal tube/tubing/cannula/catheter|endo tracheal tube|et tube|e . t . tube|e t tube|et tip"
+        "ett|endotracheal|endotracheal tube/tubing/cannula/catheter|endo tracheal tube|et tube|e t tube|e t t|et tip"
         "|orotracheal/nasotracheal tube?|oro/naso tracheal tube?|breathing tube|tracheal tube|intubation tube|airway tube"
         "|double/dual lumen endotracheal/endobronchial/et tube|double lumen ett/tube|endobronchial tube|intubated|reintubated"
-        "|endotracheal airway|orotracheal/endotracheal intubation|e . t . t .|et slash ng|endotrach tube?",
+        "|endotracheal airway|orotracheal/endotracheal intubation|endotrach tube?",
     ),
     (
         T.TRACHEOSTOMY_TUBE,
@@ -62,7 +62,7 @@ _TABLE: list[tuple[str, str, bool, str]] = [
         T.NASOGASTRIC_TUBE,
         "standard",
         False,
-        "ngt|ogt|ng|og|ng tube/catheter/line|og tube/catheter|n . g . tube|o . g . tube|ng slash og tube?|og slash ng tube?"
+        "ngt|ogt|ng|og|ng tube/catheter/line|og tube/catheter|n g tube|o g tube|n g t|ng slash og tube?|og slash ng tube?"
         "|ngt slash ogt|ogt slash ngt|nasogastric|nasogastric tube/catheter/line|orogastric|orogastric tube/catheter"
         "|naso/oro gastric/enteric tube|nasal/oral gastric/enteric tube|nasogastric slash orogastric tube"
         "|orogastric slash nasogastric tube|enteric tube/catheter|enteric suction/drainage/decompression tube/catheter"
@@ -116,7 +116,7 @@ _TABLE: list[tuple[str, str, bool, str]] = [
         T.PICC,
         "standard",
         False,
-        "picc|picc line/catheter|picc line catheter|p . i . c . c . line?|pic line/catheter|pic|power picc|powerpicc"
+        "picc|picc line/catheter|picc line catheter|p i c c line?|pic line/catheter|pic|power picc|powerpicc"
         "|peripherally inserted/placed central? venous? catheter/line|peripheral inserted central venous? catheter/line"
         "|peripherally inserted central venous? catheter line|arm line|arm central line|picc lines"
         "|arm/extremity picc|peripheral central venous? catheter/line|peripherally inserted catheter/line"
@@ -144,7 +144,7 @@ _TABLE: list[tuple[str, str, bool, str]] = [
         "|pulmonary artery/arterial catheter/line|pulmonary catheter|pulmonary artery/arterial flotation catheter"
         "|pulmonary artery/arterial pressure catheter|right heart catheter|thermodilution catheter|sgc|sg catheter"
         "|swan ganz pulmonary artery catheter|swan ganz pa catheter|pulmonary artery swan ganz catheter"
-        "|pulmonary artery balloon catheter|right heart catheterization catheter|p . . catheter|swann ganz catheter?",
+        "|pulmonary artery balloon catheter|right heart catheterization catheter|swann ganz catheter?",
     ),
     (
         T.CHEST_TUBE,

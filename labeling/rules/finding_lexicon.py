@@ -1,223 +1,367 @@
 """The words of findings: what each label, anatomy, quality and cue is called in reports.
 
 A pattern is a phrase; "a/b" stands for either word, "a?" for a word that may be missing, "|" parts patterns. Words are
-singular and lower case. The longest phrase wins, so a look-alike is kept apart by listing it: under ASIDE when it is
-no label at all.
+singular and lower case. The longest phrase wins, so a look-alike is kept apart by listing it: under its own label, or
+under ASIDE when it is none.
 """
 
 from __future__ import annotations
 
-# One phrase may state several labels ("hydropneumothorax"); LOOK-ALIKES THAT ARE LABELS stand under their own label.
+# label -> phrases. "a+b" is two labels of one phrase. What "collapse", "volume_loss", "cm" are, the sentence tells.
 FINDINGS: dict[str, str] = {
-    "hyperinflation": "hyperinflation|hyperinflated|hyper inflation/inflated|hyperexpansion|hyperexpanded|hyper "
-    "expanded/expansion|overinflation|overinflated|over inflated/inflation|overexpanded|over expanded|hyperaeration|"
-    "hyperaerated|hyperlucent lung/chest|lung/lungs? hyperlucency|hyperlucency|hyperdistention|hyperdistended|"
-    "air trapping|large/high/elevated/increased lung? volume|emphysematous hyperinflation|overaeration|overaerated",
-    "interstitial_opacity": "interstitial opacity/marking/prominence/thickening/infiltrate/density/pattern/change/"
-    "change/coarsening/abnormality/process/disease?/opacification|prominent/coarse/coarsened/increased/accentuated "
-    "interstitial/lung marking|increased/prominent/coarse/coarsened interstitium|reticular opacity/marking/"
-    "density/pattern/change/infiltrate?|reticulonodular opacity/marking/density/pattern/change/infiltrate?|"
-    "reticulation|septal thickening/line|interstitial lung? marking prominence|prominence of interstitial/lung "
-    "marking|increase/increased in interstitial marking|chronic interstitial|interstitial and alveolar opacity",
-    "interstitial_lung_disease": "interstitial lung disease|chronic interstitial lung? disease|ild|uip|usual "
-    "interstitial pneumonia|interstitial pneumonitis|honeycombing|honeycomb|nsip|idiopathic pulmonary? fibrosis|ipf",
-    "pulmonary_fibrosis": "pulmonary? fibrosis|fibrotic change/lung/disease/opacity?|pulmonary/lung/interstitial "
-    "fibrosis|fibrosing|fibrotic|interstitial fibrotic change",
+    "hyperinflation": (
+        "hyperinflation|hyperinflated|hyper inflation/inflated|hyperexpansion|hyperexpanded|hyper expanded/expansion|"
+        "overinflation|overinflated|over inflated/inflation|overexpanded|over expanded|hyperaeration|hyperaerated|"
+        "hyperlucent lung/chest|lung? hyperlucency|hyperlucency|hyperdistention|hyperdistended|air trapping|"
+        "large/high/elevated/increased lung? volume|emphysematous hyperinflation|overaeration|overaerated"
+    ),
+    "interstitial_opacity": (
+        "interstitial opacity/marking/prominence/thickening/infiltrate/density/pattern/change/change/coarsening/"
+        "abnormality/process/opacification|interstitial disease|"
+        "prominent/coarse/coarsened/increased/accentuated interstitial/lung marking|"
+        "increased/prominent/coarse/coarsened interstitium|"
+        "reticular opacity/marking/density/pattern/change/infiltrate?|"
+        "reticulonodular opacity/marking/density/pattern/change/infiltrate?|reticulation|septal thickening/line|"
+        "interstitial lung? marking prominence|prominence of interstitial/lung marking|"
+        "increase/increased in interstitial marking|chronic interstitial"
+    ),
+    "interstitial_opacity+lung_opacity": "interstitial and/slash alveolar/airspace/alveolar opacity/infiltrate/"
+    "disease/process",
+    "pleural_effusion+pleural_thickening": "pleural fluid/effusion and/or/andor/slash pleural? thickening",
+    "interstitial_lung_disease": (
+        "interstitial lung disease|chronic interstitial lung? disease|ild|uip|usual interstitial pneumonia|"
+        "interstitial pneumonitis|honeycombing|honeycomb|nsip|idiopathic pulmonary? fibrosis|ipf"
+    ),
+    "pulmonary_fibrosis": (
+        "pulmonary? fibrosis|fibrotic change/lung/disease/opacity?|pulmonary/lung/interstitial fibrosis|fibrosing|"
+        "fibrotic|interstitial fibrotic change"
+    ),
     "atelectasis": "atelectasis|atelectatic|atelectases|lobar/segmental collapse",
     "volume_loss": "volume loss|loss of lung? volume",
     "collapse": "collapse|collapsed|lung/lobe collapse|collapsed lung/lobe|collapse of lung/lobe",
     "costophrenic_angle_blunting": "blunted costophrenic|costophrenic/cp angle? blunting",
-    "pleural_effusion": "effusion|pleural effusion|hydrothorax|hemothorax|haemothorax|chylothorax|empyema|"
-    "pleural fluid/liquid/collection|pleural fluid collection|parapneumonic effusion|fluid in pleural space|fluid in minor/major? fissure|"
-    "fissural fluid|layering fluid|subpulmonic fluid/effusion|pleural/parapneumonic fluid",
+    "pleural_effusion": (
+        "effusion|pleural effusion/fusion|hydrothorax|hemothorax|haemothorax|chylothorax|empyema|"
+        "pleural fluid/liquid/collection|pleural fluid collection|parapneumonic effusion|fluid in pleural space|"
+        "fluid in minor/major? fissure|fissural fluid|layering fluid|subpulmonic fluid/effusion|"
+        "pleural/parapneumonic fluid"
+    ),
     "pneumothorax": "pneumothorax|pneumothoraces|pleural air|tension pneumothorax|air in pleural space",
-    "pleural_effusion+pneumothorax": "hydropneumothorax|hemopneumothorax|haemopneumothorax|pyopneumothorax|"
-    "hydro pneumothorax",
-    "pleural_effusion+pericardial_effusion": "pleural or/and/andor/nor pericardial effusion|pericardial or/and/andor/nor "
-    "pleural effusion",
+    "pleural_effusion+pneumothorax": (
+        "hydropneumothorax|hemopneumothorax|haemopneumothorax|pyopneumothorax|hydro pneumothorax"
+    ),
+    "pleural_effusion+pericardial_effusion": (
+        "pleural or/and/andor/nor pericardial effusion|pericardial or/and/andor/nor pleural effusion"
+    ),
     "adenopathy": "adenopathy|lymphadenopathy|lymph? node enlargement|bulky hilum|nodal enlargement",
     "enlarged_pulmonary_artery": "pulmonary artery/arterial enlargement/dilatation/dilation/prominence",
-    "arterial_calcification": "atherosclerosis|atherosclerotic disease/change/calcification/plaque/aorta?|"
-    "atheromatous calcification/disease/plaque/change/aorta?|vascular/arterial/coronary/aortic/arch calcification|"
-    "vascular/arterial/coronary/aortic calcific density/deposit|coronary artery disease? calcification|"
-    "coronary artery? atherosclerosis|arteriosclerosis|arteriosclerotic|calcific atherosclerosis|calcific aortic|"
-    "atherosclerotic vascular disease|calcified artery/vessel|arterial vascular calcification|aortosclerosis",
-    "osseous_abnormality": "degenerative change/disease/spondylosis/spurring/arthritis?|degenerative disc/disk "
-    "disease/change?|spondylosis|spondylitic|spondylotic|osteophyte|osteophytosis|osteophytic|spurring|scoliosis|"
-    "dextroscoliosis|levoscoliosis|kyphosis|kyphotic|kyphoscoliosis|scoliotic|dextrocurvature|levocurvature|"
-    "dextrocurve|spinal curvature|curvature of spine|osteopenia|osteopenic|osteoporosis|osteoporotic|"
-    "demineralization|demineralized|bone demineralization|lytic/sclerotic/blastic/osseous/bone/bony lesion|"
-    "lytic|sclerotic focus|arthritis|osteoarthritis|arthritic|arthropathy|arthrosis|osteoarthritic|djd|dish|"
-    "diffuse idiopathic skeletal hyperostosis|disc/disk space? narrowing|disc/disk space? loss|bone island|pectus|"
-    "anterior? wedging|wedge/wedged shaped? deformity|wedge shaped vertebra|exostosis|vertebral? height loss|loss of vertebral "
-    "body? height|bony/osseous/bone/skeletal abnormality/finding/pathology/change/destruction/process/disease/"
-    "injury/defect|cervical rib|schmorl node|endplate irregularity/change/sclerosis|osseous/bony "
-    "metastasis|bony/osseous/bone metastatic disease|vertebral/vertebra collapse|collapsed vertebra|spur|"
-    "abnormality of bone|avascular necrosis|bony/osseous remodeling|bridging/flowing osteophyte|dislocation|"
-    "ankylosing spondylitis|old healed fracture deformity|bony or soft tissue abnormality|rib crowding",
-    "fracture": "fracture|fractured|fx|compression deformity|compressed vertebra|vertebral compression|"
-    "compression fracture/fx|compression deformity of|wedge fracture|vertebral/vertebra deformity|vertebral body? "
-    "compression deformity",
+    "arterial_calcification": (
+        "atherosclerosis|atherosclerotic disease/change/calcification/plaque/aorta?|"
+        "atheromatous calcification/disease/plaque/change/aorta?|"
+        "vascular/arterial/coronary/aortic/arch calcification|"
+        "vascular/arterial/coronary/aortic calcific density/deposit|coronary artery disease? calcification|"
+        "coronary artery? atherosclerosis|arteriosclerosis|arteriosclerotic|calcific atherosclerosis|calcific aortic|"
+        "atherosclerotic vascular disease|calcified artery/vessel|arterial vascular calcification|aortosclerosis"
+    ),
+    "osseous_abnormality": (
+        "degenerative change/disease/spondylosis/spurring/arthritis?|degenerative disc disease/change?|spondylosis|"
+        "spondylitic|spondylotic|osteophyte|osteophytosis|osteophytic|spurring|scoliosis|dextroscoliosis|"
+        "levoscoliosis|kyphosis|kyphotic|kyphoscoliosis|scoliotic|dextrocurvature|levocurvature|dextrocurve|"
+        "spinal curvature|curvature of spine|osteopenia|osteopenic|osteoporosis|osteoporotic|demineralization|"
+        "demineralized|bone demineralization|lytic/sclerotic/blastic/osseous/bone/bony lesion|lytic|sclerotic focus|"
+        "arthritis|osteoarthritis|arthritic|arthropathy|arthrosis|osteoarthritic|djd|dish|"
+        "diffuse idiopathic skeletal hyperostosis|disc space? narrowing|disc space? loss|bone island|pectus|"
+        "anterior? wedging|wedge/wedged shaped? deformity|wedge shaped vertebra|exostosis|vertebral? height loss|"
+        "loss of vertebral body? height|"
+        "bony/osseous/bone/skeletal abnormality/finding/pathology/change/destruction/process/disease/injury/defect|"
+        "cervical rib|schmorl node|endplate irregularity/change/sclerosis|osseous/bony metastasis|"
+        "bony/osseous/bone metastatic disease|vertebral/vertebra collapse|collapsed vertebra|spur|"
+        "abnormality of bone|avascular necrosis|bony/osseous remodeling|bridging/flowing osteophyte|dislocation|"
+        "syndesmophyte|osteodystrophy|enthesophyte|dextro/levo curvature|ankylosing spondylitis|"
+        "old healed fracture deformity|bony or soft tissue abnormality|rib crowding"
+    ),
+    "fracture": (
+        "fracture|fractured|fx|compression deformity|compressed vertebra|vertebral compression|"
+        "compression fracture/fx|compression deformity of|wedge fracture|vertebral/vertebra deformity|"
+        "vertebral body? compression deformity"
+    ),
     "fracture+rib_fracture": "rib fracture/fx|fractured rib|rib deformity|deformity of rib",
-    "bronchial_wall_thickening": "bronchial wall? thickening/cuffing|peribronchial wall? thickening/cuffing/"
-    "prominence/opacity|bronchial/airway wall thickening|airway thickening|thickened bronchial wall|bronchitis|"
-    "bronchitic change|thickening of bronchial wall|bronchovascular cuffing|perihilar peribronchial thickening",
-    "hernia": "hiatal/hiatus/paraesophageal/paraoesophageal/morgagni/bochdalek/diaphragmatic hernia|hernia|intrathoracic "
-    "stomach|hiatal hernia",
-    "subcutaneous_emphysema": "subcutaneous/soft-tissue/surgical emphysema/air/gas|subcutaneous and mediastinal "
-    "emphysema|subq/subcu/sq/sc emphysema/air/gas|soft tissue emphysema/air/gas|chest wall emphysema/air/gas|crepitus|"
-    "air/gas in soft/subcutaneous tissue|emphysema of/in soft tissue|emphysema in/of chest wall|emphysema of/in "
-    "left/right chest wall|air/gas in left/right? chest wall|subcutaneous soft? tissue? emphysema/air",
-    "lung_opacity": "opacity|opacification|opacified|airspace/alveolar/parenchymal disease/process/filling|air space "
-    "disease/process/opacity/change|density|haziness|ground glass|groundglass|ggo|hazy opacity/density|shadowing|lung lesion? opacity|whiteout|white "
-    "out|parenchymal abnormality|airspace/alveolar change|opacifying|"
-    "increased/hazy density",
+    "bronchial_wall_thickening": (
+        "bronchial wall? thickening/cuffing|peribronchial wall? thickening/cuffing/prominence/opacity|"
+        "bronchial/airway wall thickening|airway thickening|thickened bronchial wall|bronchitis|bronchitic change|"
+        "thickening of bronchial wall|bronchovascular cuffing|perihilar peribronchial thickening"
+    ),
+    "hernia": (
+        "hiatal/hiatus/paraesophageal/paraoesophageal/morgagni/bochdalek/diaphragmatic hernia|hernia|"
+        "intrathoracic stomach|hiatal hernia"
+    ),
+    "subcutaneous_emphysema": (
+        "subcutaneous/soft-tissue/surgical emphysema/air/gas|subcutaneous and mediastinal emphysema|"
+        "subq/subcu/sq/sc emphysema/air/gas|soft tissue emphysema/air/gas|chest wall emphysema/air/gas|crepitus|"
+        "air/gas in soft/subcutaneous tissue|emphysema of/in soft tissue|emphysema in/of chest wall|"
+        "emphysema of/in left/right chest wall|air/gas in left/right? chest wall|"
+        "subcutaneous soft? tissue? emphysema/air"
+    ),
+    "lung_opacity": (
+        "opacity|asd|opacification|opacified|airspace/alveolar/parenchymal disease/process/filling|"
+        "air space disease/process/opacity/change|density|haziness|ground glass|groundglass|ggo|hazy opacity/density|"
+        "shadowing|lung lesion? opacity|whiteout|white out|parenchymal abnormality|airspace/alveolar change|"
+        "opacifying|increased/hazy density"
+    ),
     "infiltrate": "infiltrate|infiltration|infiltrative change/process/disease?",
-    "consolidation": "consolidation|consolidated|consolidative opacity/change/process/disease?|air bronchogram|consolidating",
-    "pneumonia": "pneumonia|bronchopneumonia|pneumonic process/infiltrate/consolidation|pneumonitis|infectious "
-    "process/infiltrate/etiology/consolidation|infection|aspiration pneumonia/pneumonitis|pulmonary/lung infection",
-    "vascular_congestion": "vascular/pulmonary/venous/central/hilar/pulmonary-vascular congestion|congestion|"
-    "congestive change|pulmonary? vascular congestive? prominence|increased/prominent pulmonary? vascularity/"
-    "vasculature|pulmonary? venous congestion",
-    "pulmonary_venous_hypertension": "pulmonary? vascular/venous engorgement|engorgement|cephalization|pulmonary? venous hypertension|"
-    "pulmonary? vascular redistribution|vascular plethora|cephalad redistribution|pulmonary? vascular distention",
-    "cardiomegaly": "cardiomegaly|enlarged cardiomegaly|cardiac/heart enlargement|ventricular/atrial/chamber enlargement|lvh|"
-    "increased heart/cardiac size|megalocardia|cardiomegalic|left/right ventricular/atrial "
-    "enlargement/prominence|enlarged left/right? atrium/ventricle|increased cardiothoracic ratio",
+    "consolidation": (
+        "consolidation|consolidated|consolidative opacity/change/process/disease?|air bronchogram|consolidating"
+    ),
+    "pneumonia": (
+        "pneumonia|bronchopneumonia|pneumonic process/infiltrate/consolidation|pneumonitis|"
+        "infectious process/infiltrate/etiology/consolidation|infection|aspiration pneumonia/pneumonitis|"
+        "pulmonary/lung infection"
+    ),
+    "vascular_congestion": (
+        "vascular/pulmonary/venous/central/hilar/pulmonary-vascular congestion|congestion|congestive change|"
+        "pulmonary? vascular congestive? prominence|increased/prominent pulmonary? vascularity/vasculature|"
+        "pulmonary? venous congestion"
+    ),
+    "pulmonary_venous_hypertension": (
+        "pulmonary? vascular/venous engorgement|engorgement|cephalization|pulmonary? venous hypertension|"
+        "pulmonary? vascular redistribution|vascular plethora|cephalad redistribution|pulmonary? vascular distention"
+    ),
+    "cardiomegaly": (
+        "cardiomegaly|enlarged cardiomegaly|cardiac/heart enlargement|ventricular/atrial/chamber enlargement|lvh|"
+        "increased heart/cardiac size|megalocardia|cardiomegalic|"
+        "left/right ventricular/atrial enlargement/prominence|enlarged left/right? atrium/ventricle|"
+        "increased cardiothoracic ratio"
+    ),
     "diaphragm_elevation": "eventration|diaphragmatic? eventration",
-    "pulmonary_edema": "edema|oedema|pulmonary edema/oedema|alveolar/interstitial/airspace/perihilar edema|interstitial and/or "
-    "alveolar edema|kerley|kerley b? line|fluid/volume overload|overhydration|overloaded",
-    "heart_failure": "heart failure|chf|congestive heart? failure|cardiac failure/decompensation|lvf|left ventricular failure",
-    "enlarged_cardiomediastinum": "mediastinal widening|widened mediastinum|widening of mediastinum|wide "
-    "mediastinum|mediastinal enlargement|enlarged cardiomediastinum|mediastinal hematoma|widened superior? "
-    "mediastinum|superior mediastinal widening",
-    "mediastinal_shift": "mediastinal/tracheal/cardiac/cardiomediastinal shift/deviation|shift of mediastinum/trachea/heart|"
-    "deviation of trachea/mediastinum|midline shift|trachea deviated",
-    "nodule": "nodule|nodular opacity/density/infiltrate/lesion/focus/consolidation/shadow|nodularity|"
-    "noncalcified/uncalcified nodule|non calcified nodule|coin lesion|pulmonary nodular|micronodule|"
-    "pulmonary/lung nodule|nodular appearing? opacity|rounded/round opacity/density",
-    "mass": "mass|masslike|mass like|masslike opacity/density/consolidation|mass like opacity/density/consolidation|"
-    "neoplasm|malignancy|tumor|cancer|lung cancer/carcinoma|carcinoma|neoplastic process/disease?|mass lesion|"
-    "malignant process",
+    "pulmonary_edema": (
+        "edema|oedema|pulmonary edema/oedema|alveolar/interstitial/airspace/perihilar edema|"
+        "interstitial and/or alveolar edema|kerley|kerley b? line|fluid/volume overload|overhydration|overloaded"
+    ),
+    "heart_failure": (
+        "heart failure|chf|congestive heart? failure|cardiac failure/decompensation|failure|lvf|"
+        "left ventricular failure"
+    ),
+    "enlarged_cardiomediastinum": (
+        "mediastinal widening|widened mediastinum|widening of mediastinum|wide mediastinum|mediastinal enlargement|"
+        "enlarged cardiomediastinum|mediastinal hematoma|widened superior? mediastinum|superior mediastinal widening"
+    ),
+    "mediastinal_shift": (
+        "mediastinal/tracheal/cardiac/cardiomediastinal shift/deviation|shift of mediastinum/trachea/heart|"
+        "deviation of trachea/mediastinum|midline shift|trachea deviated"
+    ),
+    "nodule": (
+        "nodule|nodular opacity/density/infiltrate/lesion/focus/consolidation/shadow|nodularity|"
+        "noncalcified/uncalcified nodule|non calcified nodule|coin lesion|pulmonary nodular|micronodule|"
+        "pulmonary/lung nodule|nodular appearing? opacity|rounded/round opacity/density"
+    ),
+    "mass": (
+        "mass|masslike|mass like|masslike opacity/density/consolidation|mass like opacity/density/consolidation|"
+        "neoplasm|malignancy|tumor|cancer|lung cancer/carcinoma|carcinoma|neoplastic process/disease?|mass lesion|"
+        "malignant process"
+    ),
     "cavity": "cavity|cavitation|cavitary lesion/nodule/mass/opacity?|cavitating|cavitated",
-    "pleural_thickening": "pleural/apical/biapical/pleuroparenchymal thickening|apical cap|biapical cap|thickening "
-    "of pleura|thickened pleura|pleural plaque/calcification|apical/biapical capping|calcified/noncalcified pleural plaque|"
-    "apical pleural thickening/cap|fibrothorax|thickening of minor/major? fissure|fissural thickening|pleural and parenchymal "
-    "thickening|pleural reaction",
-    "scarring": "scar|scarring|pleural scar/scarring|pleural parenchymal scar/scarring|apical scar/scarring|cicatrix|cicatricial change|linear fibrosis|fibrous scar|scarlike|"
-    "pleuroparenchymal/parenchymal scar/scarring|fibroscarring|fibrotic scar|fibronodular scarring",
-    "pleural_thickening+scarring": "pleural/pleuroparenchymal thickening and/or/slash scarring|apical pleural parenchymal? scarring",
-    "low_lung_volume": "low/reduced/decreased/diminished/small/shallow/poor lung? volume|lung/lungs? volume "
-    "low/reduced/decreased/diminished|hypoinflation|hypoinflated|hypoventilatory change?|hypoventilation|"
-    "hypoaeration|hypoaerated|underinflation|underinflated|hypoexpansion|hypoexpanded|poor/shallow/suboptimal/low/"
-    "decreased/diminished/incomplete inspiration|poor/shallow/suboptimal/decreased/diminished/incomplete inspiratory? effort|under inflated|poorly inflated/expanded/aerated",
-    "tortuous_aorta": "tortuous aorta|aortic tortuosity|tortuosity|tortuous|ectatic|ectasia|unfolding|"
-    "uncoiled|uncoiling|unfolded|elongated aorta",
-    "valve_prosthesis": "prosthetic/artificial/mechanical/bioprosthetic/replaced cardiac/heart/aortic/mitral/"
-    "tricuspid? valve|valve prosthesis/replacement|aortic/mitral/tricuspid valve? prosthesis/replacement|tavr|tavi|"
-    "prosthetic valve|valvular prosthesis",
-    "emphysema": "emphysema|emphysematous change/disease/lung/bulla?|bullous disease/change/emphysema|centrilobular emphysema",
+    "pleural_thickening": (
+        "pleural/apical/biapical/pleuroparenchymal thickening|apical cap|biapical cap|thickening of pleura|"
+        "thickened pleura|pleural plaque/calcification|apical/biapical capping|calcified/noncalcified pleural plaque|"
+        "apical pleural thickening/cap|fibrothorax|thickening of minor/major? fissure|fissural thickening|"
+        "pleural and parenchymal thickening|pleural reaction"
+    ),
+    "scarring": (
+        "scar|scarring|pleural scar/scarring|pleural parenchymal scar/scarring|apical scar/scarring|cicatrix|"
+        "cicatricial change|linear fibrosis|fibrous scar|scarlike|pleuroparenchymal/parenchymal scar/scarring|"
+        "fibroscarring|fibrotic scar|fibronodular scarring"
+    ),
+    "pleural_thickening+scarring": (
+        "pleural/pleuroparenchymal thickening and/or/slash scarring|apical pleural parenchymal? scarring"
+    ),
+    "low_lung_volume": (
+        "low/reduced/decreased/diminished/small/shallow/poor lung? volume|"
+        "lung? volume low/reduced/decreased/diminished|hypoinflation|hypoinflated|hypoventilatory change?|"
+        "hypoventilation|hypoaeration|hypoaerated|underinflation|underinflated|hypoexpansion|hypoexpanded|"
+        "poor/shallow/suboptimal/low/decreased/diminished/incomplete inspiration|"
+        "poor/shallow/suboptimal/decreased/diminished/incomplete inspiratory? effort|under inflated|"
+        "poorly inflated/expanded/aerated"
+    ),
+    "tortuous_aorta": (
+        "tortuous aorta|aortic tortuosity|tortuosity|tortuous|ectatic|ectasia|unfolding|uncoiled|uncoiling|unfolded|"
+        "elongated aorta"
+    ),
+    "valve_prosthesis": (
+        "prosthetic/artificial/mechanical/bioprosthetic/replaced cardiac/heart/aortic/mitral/tricuspid? valve|"
+        "valve prosthesis/replacement|aortic/mitral/tricuspid valve? prosthesis/replacement|tavr|tavi|"
+        "prosthetic valve|valvular prosthesis"
+    ),
+    "emphysema": (
+        "emphysema|emphysematous change/disease/lung/bulla?|bullous disease/change/emphysema|centrilobular emphysema"
+    ),
     "bronchiectasis": "bronchiectasis|bronchiectatic change?|traction bronchiectasis",
-    "granulomatous_disease": "granulomatous disease/change/process/infection/calcification/exposure?|granuloma|"
-    "calcified granuloma/granulomata|granulomata|calcified lymph? node|calcified hilar/mediastinal/perihilar/paratracheal/"
-    "subcarinal lymph? node|calcified hilar/mediastinal lymphadenopathy/adenopathy|histoplasmosis|calcified lymphadenopathy|hilar/mediastinal/nodal calcification|"
-    "calcified granulomatous disease|old/prior/remote/healed granulomatous disease/infection|calcified parenchymal "
-    "granuloma|calcified nodular density|granulomatous calcification",
+    "granulomatous_disease": (
+        "granulomatous disease/change/process/infection/calcification/exposure?|granuloma|"
+        "calcified granuloma/granulomata|granulomata|calcified lymph? node|"
+        "calcified hilar/mediastinal/perihilar/paratracheal/subcarinal lymph? node|"
+        "calcified hilar/mediastinal lymphadenopathy/adenopathy|histoplasmosis|calcified lymphadenopathy|"
+        "hilar/mediastinal/nodal calcification|calcified granulomatous disease|"
+        "old/prior/remote/healed granulomatous disease/infection|calcified parenchymal granuloma|"
+        "calcified nodular density|granulomatous calcification"
+    ),
     "nodule+granulomatous_disease": "calcified lung/pulmonary? nodule",
     "pneumomediastinum": "pneumomediastinum|mediastinal air/emphysema/gas",
-    "pneumoperitoneum": "pneumoperitoneum|free air|free intraperitoneal/subdiaphragmatic/intra-abdominal/abdominal/"
-    "peritoneal air/gas|intraperitoneal free? air|free air under/beneath/below diaphragm/hemidiaphragm|free "
-    "subdiaphragmatic air|subdiaphragmatic free? air|free air in abdomen|air under diaphragm",
+    "pneumoperitoneum": (
+        "pneumoperitoneum|free air|"
+        "free intraperitoneal/subdiaphragmatic/intra-abdominal/abdominal/peritoneal air/gas|"
+        "intraperitoneal free? air|free air under/beneath/below diaphragm/hemidiaphragm|free subdiaphragmatic air|"
+        "subdiaphragmatic free? air|free air in abdomen|air under diaphragm"
+    ),
     "pericardial_effusion": "pericardial effusion/fluid|hemopericardium",
-    "aortic_aneurysm": "aortic/thoracic/aneurysm aneurysm|aneurysm|aneurysmal|thoracic aortic aneurysm|aneurysmal dilatation/dilation",
+    "aortic_aneurysm": (
+        "aortic/thoracic/aneurysm aneurysm|aneurysm|aneurysmal|thoracic aortic aneurysm|aneurysmal dilatation/dilation"
+    ),
 }
 
 # Named so that their words are not taken for a finding; they also take the side that stands before them.
-ASIDE: str = (
+ASIDE = (
     "pulmonary artery/arterial catheter|pa catheter|pulmonary arterial? hypertension|pulmonary artery/arterial line|"
-    "joint/knee/shoulder/hip effusion|soft tissue/peripheral/leg/chest-wall/extremity/laryngeal/cerebral edema|chest wall edema|"
-    "soft tissue swelling/density/mass|valve/valvular/mitral/annular/annulus/costochondral/cartilage/tracheal/"
-    "tracheobronchial/tracheobronchial-tree/bronchial/splenic/renal/breast/liver calcification|mitral annular/annulus/valve "
-    "calcification|calcified mitral annulus|costal cartilage calcification|breast mass/cancer/carcinoma/density|breast shadow|"
-    "nipple shadow|skin fold|skinfold|hardware|clip|suture|wire|sternotomy|median sternotomy|pacemaker|pacer|icd|aicd|"
-    "defibrillator|lead|generator|picc|picc line|catheter|central line|central venous? line/catheter|ij|ijv|cvc|line|"
-    "port|porta|portacath|mediport|tube|et/endotracheal/ng/og/nasogastric/enteric/feeding/chest/thoracostomy/"
-    "tracheostomy/orogastric/dobbhoff/gastrostomy tube|ett|ngt|ogt|chest tube|pigtail|drain|pleurx|stent|balloon "
-    "pump|iabp|electrode|device|valve|swan|swan ganz|permcath|dialysis catheter|tracheostomy|trach|thoracentesis|"
-    "thoracotomy|lobectomy|pneumonectomy|cabg|coronary artery? bypass? graft|inguinal/abdominal/ventral/umbilical/disc/disk/incisional "
-    "hernia|hernia mesh/repair|renal/liver/kidney/respiratory/hepatic failure|high resolution|mastectomy|"
-    "cholecystectomy|heart/cardiac disease|heart/lung transplant|mass effect|bone density|soft tissue|"
-    "breast|mammary|other/additional/further/remaining abnormality/finding|density of bone|air fluid level|airway disease|"
-    "small airway disease|reactive airway disease|cardiac valve|vascular disease|artifact|overlying artifact|"
-    "pulmonary embolism/embolus|coronary artery disease|bowel gas|gastric bubble|air bubble|"
-    "oxygen|bullet|shrapnel|metallic/sclerotic/bony/calcific/calcified/radiopaque/low/fat density|cystic fibrosis|foreign body|copd|chronic? obstructive pulmonary/lung/airway disease|bulla|bleb|bullet fragment|cardiac apex|eventration repair|subclavian|jugular|vascular pedicle|great vessel"
+    "joint/knee/shoulder/hip effusion|soft tissue/peripheral/leg/chest-wall/extremity/laryngeal/cerebral edema|"
+    "chest wall edema|soft tissue swelling/density/mass|"
+    "valve/valvular/mitral/annular/annulus/costochondral/cartilage/tracheal/tracheobronchial/tracheobronchial-tree/"
+    "bronchial/splenic/renal/breast/liver calcification|"
+    "mitral annular/annulus/valve calcification|calcified mitral annulus|costal cartilage calcification|"
+    "breast mass/cancer/carcinoma/density|breast shadow|nipple shadow|skin fold|skinfold|hardware|clip|suture|wire|"
+    "sternotomy|median sternotomy|pacemaker|pacer|icd|aicd|defibrillator|lead|generator|picc|picc line|catheter|"
+    "central line|central venous? line/catheter|ij|ijv|cvc|line|port|porta|portacath|mediport|tube|"
+    "et/endotracheal/ng/og/nasogastric/enteric/feeding/chest/thoracostomy/tracheostomy/orogastric/dobbhoff/"
+    "gastrostomy tube|"
+    "ett|ngt|ogt|chest tube|pigtail|drain|pleurx|stent|balloon pump|iabp|electrode|device|valve|swan|swan ganz|"
+    "permcath|dialysis catheter|tracheostomy|trach|thoracentesis|thoracotomy|lobectomy|pneumonectomy|cabg|"
+    "coronary artery? bypass? graft|inguinal/abdominal/ventral/umbilical/disc/incisional hernia|hernia mesh/repair|"
+    "renal/liver/kidney/respiratory/hepatic/hardware failure|failure to|asd closure/occluder/device|high resolution|"
+    "mastectomy|cholecystectomy|heart/cardiac disease|heart/lung transplant|mass effect|bone density|"
+    "breast|mammary|other/additional/further/remaining abnormality/finding|density of bone|air fluid level|"
+    "airway disease|small airway disease|reactive airway disease|cardiac valve|vascular disease|artifact|"
+    "overlying artifact|pulmonary embolism/embolus|coronary artery disease|bowel gas|gastric bubble|air bubble|"
+    "oxygen|bullet|shrapnel|metallic/sclerotic/bony/calcific/calcified/radiopaque/low/fat density|cystic fibrosis|"
+    "foreign body|ards|copd|chronic? obstructive pulmonary/lung/airway disease|bulla|bleb|bullet fragment|"
+    "cardiac apex|eventration repair|subclavian|jugular|vascular pedicle|great vessel"
 )
 
-# A noun that says nothing but "abnormal": denied, it is normal anatomy ("no acute cardiopulmonary process").
-ABNORMALITY: str = (
-    "abnormality|disease|process|pathology|finding|acute change|cardiopulmonary/cardiac/chest/intrathoracic/"
-    "cardiothoracic/pulmonary/lung/pleural/mediastinal/thoracic disease/abnormality/process/finding/pathology/change|"
+# Nouns that say nothing but "abnormal": denied, they are normal anatomy ("no acute cardiopulmonary process").
+ABNORMALITY = (
+    "abnormality|disease|process|pathology|finding|acute change|"
+    "cardiopulmonary/cardiac/chest/intrathoracic/cardiothoracic/pulmonary/lung/pleural/mediastinal/thoracic disease/"
+    "abnormality/process/finding/pathology/change|"
     "active/acute cardiopulmonary/pulmonary/lung/cardiac/chest/intrathoracic? disease/process/abnormality|"
-    "cardiopulmonary|acute illness|acute cardiopulmonary|active infiltrate/infiltrates? or? disease|acute cardiac or/and "
-    "pulmonary process/disease/abnormality/finding|cardiac or pulmonary abnormality/disease/process|acute/active "
-    "cardiac/heart/pulmonary/lung/cardiopulmonary/pleural/chest/intrathoracic/thoracic disease/process/abnormality/finding/change|"
+    "cardiopulmonary|acute illness|acute cardiopulmonary|active infiltrate? or? disease|"
+    "acute cardiac or/and pulmonary process/disease/abnormality/finding|"
+    "cardiac or pulmonary abnormality/disease/process|"
+    "acute/active cardiac/heart/pulmonary/lung/cardiopulmonary/pleural/chest/intrathoracic/thoracic disease/process/"
+    "abnormality/finding/change|"
     "acute heart and lung disease|heart or/and lung disease"
 )
 
 ANATOMY: dict[str, str] = {
-    "heart": "heart|heart size|cardiac size/silhouette/contour/shadow/border?|cardiac silhouette size|size of heart|heart "
-    "shadow/contour/silhouette/border|cardiac|cardiopericardial silhouette|cardiac/heart size and/or contour/shape/configuration|"
-    "cardiac contour and size|heart and? pericardium|left/right? ventricle|transverse cardiac? diameter|cardiac and pericardial "
-    "silhouette|cardiovascular silhouette|cardiothoracic ratio|cardiovascular structure",
-    "cardiomediastinum": "cardiomediastinal silhouette/contour/structure/shadow/size/border?|cardio mediastinal "
-    "silhouette/contour|cardiac and mediastinal silhouette/contour/structure/border/size/shadow?|mediastinal and "
-    "cardiac silhouette/contour/structure?|cardiac mediastinal silhouette/contour|heart and mediastinum|cardiac/heart mediastinal hilar? contour/silhouette|cm "
-    "silhouette/contour|cardiomediastinum|heart mediastinum",
-    "mediastinum": "mediastinum|mediastinal contour/silhouette/structure/border/shadow/width?|superior mediastinum|mediastinal",
+    "heart": (
+        "heart|heart size|cardiac size/silhouette/contour/shadow/border?|cardiac silhouette size|size of heart|"
+        "heart shadow/contour/silhouette/border|cardiac|cardiopericardial silhouette|"
+        "cardiac/heart size and/or contour/shape/configuration|cardiac contour and size|heart and? pericardium|"
+        "left/right? ventricle|transverse cardiac? diameter|cardiac and pericardial silhouette|"
+        "cardiovascular silhouette|cardiothoracic ratio|cardiovascular structure"
+    ),
+    "cardiomediastinum": (
+        "cardiomediastinal silhouette/contour/structure/shadow/size/border?|cardio mediastinal silhouette/contour|"
+        "cardiac and mediastinal silhouette/contour/structure/border/size/shadow?|"
+        "mediastinal and cardiac silhouette/contour/structure?|cardiac mediastinal silhouette/contour|"
+        "heart and mediastinum|cardiac/heart mediastinal hilar? contour/silhouette|cm silhouette/contour|"
+        "cardiomediastinum|heart mediastinum"
+    ),
+    "mediastinum": (
+        "mediastinum|mediastinal contour/silhouette/structure/border/shadow/width?|superior mediastinum|mediastinal"
+    ),
     "hilum": "hilum|hila|hilar|hilar contour/structure/shadow|hilar and? mediastinal contour",
-    "lung": "lung|lung field/zone/parenchyma/apex/base|parenchyma|airspace|lungfield|pulmonary parenchyma|lobe|hemithorax|hemithoraces",
+    "lung": (
+        "lung|lung field/zone/parenchyma/apex/base|parenchyma|airspace|lungfield|pulmonary parenchyma|lobe|"
+        "hemithorax|hemithoraces"
+    ),
     "lung_volume": "lung/pulmonary volume|inspiration|inspiratory effort|aeration|inflation|inspiratory volume",
     "pleura": "pleura|pleural space/surface/margin/cavity|pleural",
-    "bone": "bone|bony structure/thorax/element/skeleton/cage/anatomy?|osseous structure/thorax/element/skeleton?|skeletal "
-    "structure|skeleton|thoracic cage|rib cage|ribcage|spine|thoracic spine/vertebra|t/l/c spine|vertebral body/column|vertebra|"
-    "clavicle|shoulder|sternum|scapula|humerus|skeletal|bony and soft tissue structure?|dorsal spine|endplate|vertebral endplate|thoracolumbar|lumbar spine|"
-    "cervical spine|osseous and soft tissue structure|thoracolumbar spine|regional skeleton|bone and soft tissue",
+    "bone": (
+        "bone|bony structure/thorax/element/skeleton/cage/anatomy?|osseous structure/thorax/element/skeleton?|"
+        "skeletal structure|skeleton|thoracic cage|rib cage|ribcage|spine|thoracic spine/vertebra|t/l/c spine|"
+        "vertebral body/column|vertebra|clavicle|shoulder|sternum|scapula|humerus|skeletal|"
+        "bony and soft tissue structure?|dorsal spine|endplate|vertebral endplate|thoracolumbar|lumbar spine|"
+        "cervical spine|osseous and soft tissue structure|thoracolumbar spine|regional skeleton|bone and soft tissue"
+    ),
     "rib": "rib|rib bone",
-    "vessel": "pulmonary? vascular margination/border/margin|pulmonary? vascularity|pulmonary? vasculature|pulmonary? vascular marking/pattern/structure/flow?|pulmonary "
-    "vessel|vascular marking|pulmonary venous|perihilar vasculature|pulmonary flow|vascular",
-    "interstitium": "interstitial marking|interstitium|lung interstitium|interstitial lung? marking|pulmonary/lung/parenchymal marking|bronchovascular marking|"
-    "interstitial|lung marking|bronchial marking|interstitial structure",
-    "diaphragm": "diaphragm|hemidiaphragm|diaphragmatic|diaphragmatic leaflet/contour/surface|hemi diaphragm|hemidiaphragmatic|"
-    "diaphragmatic dome",
-    "costophrenic_angle": "costophrenic/cp/cardiophrenic angle/sulcus/recess/gutter?|posterior/lateral costophrenic/cp "
-    "angle/sulcus/recess|costo phrenic angle/sulcus|posterior/lateral sulcus|costophrenic|pleural/lateral sulcus|sulcus|costophrenic angle of lung",
-    "aorta": "aorta|aortic|aortic arch/knob/knuckle/contour/wall/root|arch|thoracic aorta|ascending/descending aorta|"
-    "transverse aorta|knob|ascending/descending thoracic? aorta|thoracoabdominal aorta|abdominal aorta|aortic arch and descending aorta",
+    "vessel": (
+        "pulmonary? vascular margination/border/margin|pulmonary? vascularity|pulmonary? vasculature|"
+        "pulmonary? vascular marking/pattern/structure/flow?|pulmonary vessel|vascular marking|pulmonary venous|"
+        "perihilar vasculature|pulmonary flow|vascular"
+    ),
+    "interstitium": (
+        "interstitial marking|interstitium|lung interstitium|interstitial lung? marking|"
+        "pulmonary/lung/parenchymal marking|bronchovascular marking|interstitial|lung marking|bronchial marking|"
+        "interstitial structure"
+    ),
+    "diaphragm": (
+        "diaphragm|hemidiaphragm|diaphragmatic|diaphragmatic leaflet/contour/surface|hemi diaphragm|"
+        "hemidiaphragmatic|diaphragmatic dome"
+    ),
+    "costophrenic_angle": (
+        "costophrenic/cp/cardiophrenic angle/sulcus/recess/gutter?|"
+        "posterior/lateral costophrenic/cp angle/sulcus/recess|costo phrenic angle/sulcus|posterior/lateral sulcus|"
+        "costophrenic|pleural/lateral sulcus|sulcus|costophrenic angle of lung"
+    ),
+    "aorta": (
+        "aorta|aortic|aortic arch/knob/knuckle/contour/wall/root|arch|thoracic aorta|ascending/descending aorta|"
+        "transverse aorta|knob|ascending/descending thoracic? aorta|thoracoabdominal aorta|abdominal aorta|"
+        "aortic arch and descending aorta"
+    ),
     "artery": "coronary artery|artery|subclavian/carotid artery|coronary|vessel|great vessel|brachiocephalic artery",
-    "pulmonary_artery": "pulmonary artery|main pulmonary artery|pulmonary trunk|pulmonary outflow tract|pulmonary "
-    "arterial|central pulmonary artery|main pulmonary artery segment|pa segment|pulmonary conus",
+    "pulmonary_artery": (
+        "pulmonary artery|main pulmonary artery|pulmonary trunk|pulmonary outflow tract|pulmonary arterial|"
+        "central pulmonary artery|main pulmonary artery segment|pa segment|pulmonary conus"
+    ),
     "node": "lymph node|node|hilar/mediastinal lymph? node",
     "trachea": "trachea|tracheal|airway|central airway|tracheal air? column|tracheobronchial tree",
-    "soft_tissue": "soft tissue|upper abdomen|abdomen|visualized? abdominal structure|bowel gas pattern|extrathoracic soft tissue",
-    "chest": "chest|thorax|chest xray/radiograph/film/exam/examination|radiograph|xray|x ray|chest x? ray?|examination|exam|study|film",
+    "soft_tissue": (
+        "soft tissue|upper abdomen|abdomen|visualized? abdominal structure|bowel gas pattern|extrathoracic soft tissue"
+    ),
+    "chest": (
+        "chest|thorax|chest xray/radiograph/film/exam/examination|radiograph|xray|x ray|chest x? ray?|examination|"
+        "exam|study|film"
+    ),
 }
 
+# What is said of an anatomy; `labeling.rules.finding_pairs` knows what the two mean together.
 QUALITY: dict[str, str] = {
-    "normal": "normal|near top normal|normal variant|within? normal limit|within limit of normal|wnl|unremarkable|intact|normal for age|normal in "
-    "size/caliber/contour/appearance/configuration/position|within normal|normal in? size and contour/configuration/shape|"
-    "without abnormality/pathology|normal in contour and size|preserved|upper/high/top limit/normal/range? of normal|upper limit of? normal size?|high/top/upper "
-    "normal|top normal in? size|not remarkable|upper normal in? size|limit of normal|free of disease|upper limit of normal in size|"
-    "nonenlarged|not enlarged|normal size|without focal? abnormality|mid limit of normal|maintained|nondilated|normal limit in size",
-    "clear": "clear|well? expanded|well inflated|well aerated|adequately/normally/symmetrically? expanded/inflated/aerated|fully expanded|"
-    "clear and expanded|sharp|well expanded and clear|clear and well expanded/aerated/inflated|sharply/well defined|well ventilated",
+    "normal": (
+        "normal|near top normal|normal variant|within? normal limit|within limit of normal|wnl|unremarkable|intact|"
+        "normal for age|normal in size/caliber/contour/appearance/configuration/position|within normal|"
+        "normal in? size and contour/configuration/shape|without abnormality/pathology|normal in contour and size|"
+        "preserved|upper/high/top limit/normal/range? of normal|upper limit of? normal size?|high/top/upper normal|"
+        "top normal in? size|not remarkable|upper normal in? size|limit of normal|free of disease|"
+        "upper limit of normal in size|nonenlarged|not enlarged|normal size|without focal? abnormality|"
+        "mid limit of normal|maintained|nondilated|normal limit in size"
+    ),
+    "expanded": "expanded|well/adequately/normally/symmetrically/fully expanded/inflated/aerated/ventilated",
+    "clear": (
+        "clear|clear and expanded|sharp|well expanded and clear|clear and well expanded/aerated/inflated|"
+        "sharply/well defined"
+    ),
     "midline": "midline|in midline|nondeviated",
-    "enlarged": "enlarged|enlargement|enlarge|dilated|dilation|dilatation|widened|wide|widening|globular|"
-    "big|enlarging|hypertrophy|hypertrophic|enlarged in size|increased in size|distended",
+    "enlarged": (
+        "enlarged|enlargement|enlarge|dilated|dilation|dilatation|widened|wide|widening|globular|big|enlarging|"
+        "hypertrophy|hypertrophic|enlarged in size|increased in size|distended"
+    ),
     "prominent": "prominent|prominence|prominent in size|fullness|full",
-    "borderline": "borderline|borderline in size|borderline normal|borderline normal in? size|upper limit of normal to borderline enlarged|normal to borderline/mildly? enlarged?|"
-    "mildly prominent in size|borderline prominent",
-    "borderline_enlarged": "borderline enlarged/enlargement|borderline large|borderline in size enlarged|borderline to "
-    "mildly/slightly/mild enlarged/enlargement",
+    "borderline": (
+        "borderline|borderline in size|borderline normal|borderline normal in? size|"
+        "upper limit of normal to borderline enlarged|normal to borderline/mildly? enlarged?|"
+        "mildly prominent in size|borderline prominent"
+    ),
+    "borderline_enlarged": (
+        "borderline enlarged/enlargement|borderline large|borderline in size enlarged|"
+        "borderline to mildly/slightly/mild enlarged/enlargement"
+    ),
     "elevated": "elevated|elevation|raised|high|higher|tented|tenting",
     "flattened": "flattened|flattening|flat|depressed",
     "blunted": "blunted|blunting|blunt|obscured|obscuration|obliterated|obliteration|effaced|filling of",

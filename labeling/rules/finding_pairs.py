@@ -1,9 +1,9 @@
 """What an anatomy and a quality say together: heart + enlarged, diaphragm + elevated, angle + blunted.
 
 Normal anatomy gives `no_finding`, and denies what the normal word rules out:
-    heart normal -> no cardiomegaly; silhouette normal -> neither cardiomegaly nor a wide mediastinum; angles sharp -> no blunting;
-    bones intact -> no osseous abnormality; vasculature normal -> no congestion; pleural spaces clear -> neither fluid nor air;
-    lungs clear -> no opacity; trachea midline -> no shift.
+    heart normal -> no cardiomegaly; silhouette normal -> neither cardiomegaly nor a wide mediastinum;
+    angles sharp -> no blunting; bones intact -> no osseous abnormality; vasculature normal -> no congestion;
+    pleural spaces clear -> neither fluid nor air; lungs clear -> no opacity; trachea midline -> no shift.
 """
 
 from __future__ import annotations
@@ -92,9 +92,10 @@ DENIED: dict[str, tuple[str, ...]] = {
     "soft_tissue": (),
     "chest": (),
 }
-NORMAL = frozenset({"normal", "clear", "midline"})
+NORMAL = frozenset({"normal", "clear", "expanded", "midline"})
 # A heart in the midline, or a lung that is "sharp", is not said; these words fit only some anatomies.
 FITS: dict[str, frozenset[str]] = {
+    "expanded": frozenset({"lung", "lung_volume"}),
     "midline": frozenset({"trachea", "mediastinum"}),
     "clear": frozenset(
         {

@@ -6,50 +6,51 @@ from collections.abc import Iterator, Sequence
 from functools import cache, lru_cache
 from typing import Any
 
-from labeling.rules.assertion import CUES, SPELLINGS, Kind
+from labeling.rules.assertion import CUES, Kind
+from labeling.rules.finding_clause import NEGATIVE, POSITIVE, SIDELESS, Meaning, Statement
 from labeling.rules.finding_lexicon import ABNORMALITY, ANATOMY, ASIDE, FINDINGS, QUALITY
-from labeling.rules.finding_reader import NEGATIVE, POSITIVE, SIDELESS, Meaning, SentenceReader, Statement
+from labeling.rules.finding_reader import SentenceReader
+from labeling.rules.finding_spelling import SPELLINGS
 from labeling.rules.lexer import Lexicon
+from labeling.vocabulary import NO_FINDING_LABEL
 from studies.report_text import NOT_OBSERVED, Sentence
 
 _REMEMBERED_SENTENCES = 20_000  # reports repeat their sentences
+_UNSAID = "unspecified"
 
 # Words of two uses: a quality of the anatomy beside them, else a modifier of the noun behind them.
 _TWO_USES: dict[str, Meaning] = {
     "increase/increased/increasing": Meaning(Kind.QUALITY, "increased", "worse"),
     "decrease/decreased/reduced/diminished": Meaning(Kind.QUALITY, "decreased", "improved"),
-    "large/larger": Meaning(Kind.QUALITY, "enlarged", "severe"),
+    "large": Meaning(Kind.QUALITY, "enlarged", "severe"),
+    "cm": Meaning(Kind.FINDING, "cm"),
     "bases/apices": Meaning(Kind.SIDE, "both", "lung"),
     "lung bases/apices": Meaning(Kind.SIDE, "both", "lung"),
 }
-
 _EXPLAINS_VOLUME_LOSS = frozenset(
-    "hemithorax thorax sided hand lobectomy pneumonectomy thoracotomy resection surgical postsurgical surgery postoperative scarring "
-    "scar fibrosis fibrotic".split()
+    "hemithorax thorax sided hand lobectomy pneumonectomy thoracotomy resection surgical postsurgical surgery "
+    "postoperative scarring scar fibrosis fibrotic".split()
 )
 
 Entry = tuple[str, str, str, str, str]  # label, assertion, side, severity, comparison
 
 
 def _phrases() -> Iterator[tuple[str, Meaning]]:
-    for kind, table in CUES.items():
-        for value, patterns in table.items():
-            for pattern in patterns.split("|"):
-                yield pattern, Meaning(kind, value)
-    for pattern in ABNORMALITY.split("|"):
-        yield pattern, Meaning(Kind.ABNORMALITY, "")
+    """All patterns and what they stand for; of equal ones the later counts."""
+    for cue, by_value in CUES.items():
+        for value, patterns in by_value.items():
+            yield from ((pattern, Meaning(cue, value)) for pattern in patterns.split("|"))
+    yield from ((pattern, Meaning(Kind.ABNORMALITY, "")) for pattern in ABNORMALITY.split("|"))
     for kind, table in ((Kind.ANATOMY, ANATOMY), (Kind.QUALITY, QUALITY), (Kind.FINDING, FINDINGS)):
         for value, patterns in table.items():
-            for pattern in patterns.split("|"):
-                yield pattern, Meaning(kind, value)
-    for pattern in ASIDE.split("|"):
-        yield pattern, Meaning(Kind.ASIDE, "")
+            yield from ((pattern, Meaning(kind, value)) for pattern in patterns.split("|"))
+    yield from ((pattern, Meaning(Kind.ASIDE, "")) for pattern in ASIDE.split("|"))
     yield from _TWO_USES.items()
 
 
 @cache
 def _lexicon() -> Lexicon[Meaning]:
-    nouns = [pattern for table in (FINDINGS, ANATOMY) for value in table.values() for pattern in value.split("|")]
+    nouns = [pattern for table in (FINDINGS, ANATOMY) for patterns in table.values() for pattern in patterns.split("|")]
     return Lexicon(_phrases(), SPELLINGS, nouns)
 
 
@@ -66,21 +67,17 @@ def read_sentence(text: str) -> tuple[Entry, ...]:
     """Give the entries of one sentence in the order in which it says them, each once."""
     lexicon = _lexicon()
     words = lexicon.split(text)
-    statements = SentenceReader(lexicon.find(words), len(words)).read()
+    statements = SentenceReader(words, lexicon.find(words)).read()
     entries: dict[Entry, None] = {}
     for statement in statements:
         _settle_collapse(statement, statements, words)
         assertion, comparison = statement.assertion, statement.comparison
-        if assertion == NEGATIVE and comparison != "resolved":
-            comparison = ""
-        elif assertion != NEGATIVE and comparison == "resolved":
-            comparison = ""
+        if (assertion == NEGATIVE) is not (comparison == "resolved"):
+            comparison = ""  # what is denied did not change; what has resolved is denied
         for label in statement.labels:
-            sides = statement.sides if label not in SIDELESS or label == "no_finding" else ()
-            for side in sides or ("unspecified",):
-                entries[(label, assertion, side, statement.severity or "unspecified", comparison or "unspecified")] = (
-                    None
-                )
+            sides = statement.sides if label not in SIDELESS or label == NO_FINDING_LABEL else ()
+            for side in sides or (_UNSAID,):
+                entries[(label, assertion, side, statement.severity or _UNSAID, comparison or _UNSAID)] = None
     return tuple(entries)
 
 

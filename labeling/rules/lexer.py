@@ -14,8 +14,8 @@ from typing import Generic, NamedTuple, TypeVar
 
 P = TypeVar("P")
 
-# A word, a slash abbreviation, a number, or a mark that matters to scopes. A hyphen inside a word is white space; between
-# white space it is a dash.
+# A word, a slash abbreviation, a number, or a mark that matters to scopes. A hyphen inside a word is white space;
+# between white space it is a dash.
 _TOKEN = re.compile(
     r"(?:s/p|h/o|r/o|b/l|w/o|c/w|d/t|w/|a/w|and/or)(?![a-z])|[a-z][a-z0-9]*(?:'[a-z]+)?|\d+(?:\.\d+)?|[,;:?/()+>&=]"
     r"|(?<=\s)[-–—]+(?=\s)|—"
@@ -96,8 +96,8 @@ def expand(pattern: str) -> Iterator[tuple[str, ...]]:
     """Give the phrases a pattern stands for: "a/b" is either word, "a?" may be missing."""
     slots = []
     for slot in pattern.split():
-        optional = slot.endswith("?")
-        options = slot.rstrip("?").split("/")
+        optional = slot.endswith("?") and slot != "?"
+        options = slot.rstrip("?").split("/") if optional or slot != "?" else ["?"]
         slots.append([*options, ""] if optional else options)
     for words in product(*slots):
         phrase = tuple(word for word in words if word)

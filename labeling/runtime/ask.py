@@ -7,7 +7,6 @@ that memory does not grow with the number of questions and an engine that answer
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import random
 import time
@@ -15,8 +14,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from labeling.runtime.engine import Complaint, Engine, EngineError, InvalidAnswer, Question, Usage
-from labeling.runtime.limits import CoolDown, RateLimited, RateLimiter
+from labeling.runtime.engine import Complaint, Engine, EngineError, InvalidAnswer, Question, RateLimited, Usage
+from labeling.runtime.limits import CoolDown, RateLimiter
 from labeling.runtime.retry import backoff_s
 
 logger = logging.getLogger(__name__)
@@ -193,20 +192,23 @@ class _Asking:
                 return Outcome(question, self._check(question, reply.text), None, used, attempts)
             except InvalidAnswer as problem:
                 if len(complaints) == self._policy.max_corrections:
-                    kind = _kind(problem, reply.text)
-                    failure = f"no valid answer in {len(complaints) + 1} tries; the last one {kind}"
+                    failure = f"no valid answer in {len(complaints) + 1} tries; the last one {problem.kind}"
                     return Outcome(question, None, failure, used, attempts)
                 complaints.append(Complaint(reply.text, str(problem)))
 
     async def _turn(self, question: Question) -> float:
         """Wait until this question may be sent; gives the tokens set aside for it."""
         taken = 0.0
+        await self._cooled_down()
         if self._limiter.limits_anything:
             wait_s, taken = self._limiter.take(question)
             await self._sleep(wait_s)
+            await self._cooled_down()
+        return taken
+
+    async def _cooled_down(self) -> None:
         while self._stop_reason is None and (wait_s := self._cool_down.wait_s()) > 0:
             await self._sleep(wait_s)
-        return taken
 
     def _settle(self, question: Question, taken: float, usage: Usage) -> None:
         if self._limiter.limits_anything:
@@ -249,13 +251,3 @@ class _Asking:
                     await self._stopped.wait()
             except TimeoutError:
                 pass
-
-
-def _kind(problem: InvalidAnswer, text: str) -> str:
-    """What kind of invalid answer, without its words: the problem's text is for the model and may quote the input."""
-    try:
-        json.loads(text)
-    except ValueError:
-        return "is not JSON"
-    kind = getattr(problem, "kind", None)
-    return f"is JSON but not valid: {kind}" if kind else "is JSON but breaks the schema or cannot be proven"

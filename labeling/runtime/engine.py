@@ -49,7 +49,15 @@ class Reply(NamedTuple):
 
 
 class InvalidAnswer(ValueError):  # noqa: N818 - it is not an error of ours but the answer's
-    """The answer breaks the schema or cannot be proven; the message is written for the model that must correct it."""
+    """The answer breaks the schema or cannot be proven.
+
+    The message is written for the model that must correct it and may quote the answer; `kind` says for people and logs
+    what sort of fault it is, without any of its words.
+    """
+
+    def __init__(self, message: str, *, kind: str) -> None:
+        super().__init__(message)
+        self.kind = kind
 
 
 class Complaint(NamedTuple):
@@ -85,6 +93,13 @@ class EngineError(Exception):
         self.retry_after_s = retry_after_s
         self.fatal = fatal
         self.usage = usage
+
+
+class RateLimited(EngineError):  # noqa: N818 - the word of the field
+    """The server refuses because too much was asked of it (429). Every worker pauses, and asking again is right."""
+
+    def __init__(self, reason: str, *, retry_after_s: float | None = None) -> None:
+        super().__init__(reason, retryable=True, retry_after_s=retry_after_s)
 
 
 class Engine(Protocol):

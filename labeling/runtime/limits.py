@@ -4,18 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from labeling.runtime.engine import EngineError, Question
+from labeling.runtime.engine import Question
 from labeling.runtime.retry import backoff_s
 
 CHARACTERS_PER_TOKEN = 4.0  # English prose, by OpenAI's rule of thumb; only until the first usage is known
 ASSUMED_CHANGING_TOKENS = 500  # a report and its answer, until the first usage is known
-
-
-class RateLimited(EngineError):  # noqa: N818 - the word of the field
-    """The server refuses because too much was asked of it (429). Every worker pauses, and asking again is right."""
-
-    def __init__(self, reason: str, *, retry_after_s: float | None = None) -> None:
-        super().__init__(reason, retryable=True, retry_after_s=retry_after_s)
 
 
 class Allowance:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import re
 import ssl
@@ -17,7 +18,7 @@ from typing import Any, Literal, NamedTuple, Self, get_args
 
 import openai
 
-from labeling.runtime.address import is_this_machine
+from labeling.runtime.address import is_this_machine, read_url
 from labeling.runtime.ask import MAX_CONCURRENCY
 from labeling.runtime.engine import Complaint, EngineError, Message, Question, Reply, Usage
 from labeling.runtime.engines.endpoint_faults import is_fault, no_reply, unusable
@@ -43,7 +44,7 @@ class EndpointEngine:
             checks enforce it.
 
     Raises:
-        ValueError: `base_url` cannot be read, or a number is out of range.
+        ValueError: `base_url` cannot be read or holds a password, or a number is out of range.
     """
 
     name = "endpoint"
@@ -64,6 +65,8 @@ class EndpointEngine:
             raise ValueError(f"structured {structured!r} is not one of {', '.join(get_args(Structured))}")
         if request_timeout_s <= 0 or max_tokens < 1:
             raise ValueError(f"request_timeout_s {request_timeout_s:g} and max_tokens {max_tokens} must be above 0")
+        if "@" in read_url(base_url).netloc:  # it would be seen in logs and failures
+            raise ValueError(f"base_url holds a user name or password; give the key as {KEY_VARIABLE} instead")
         self.model = model
         self.base_url = base_url.rstrip("/")
         self.settings: Mapping[str, Any] = {
@@ -75,6 +78,8 @@ class EndpointEngine:
         self._structured = structured
         self._timeout_s = request_timeout_s
         self._frames: dict[str, _Frame] = {}
+        # its debug messages hold the whole request in some versions (2.25 does), whoever turned them on
+        logging.getLogger("openai._base_client").setLevel(logging.INFO)
         self._client = openai.AsyncOpenAI(
             base_url=self.base_url,
             api_key=api_key or os.environ.get(KEY_VARIABLE) or _NO_KEY,
@@ -198,7 +203,7 @@ def _read(text: str, max_tokens: int) -> Reply:
     try:
         completion = json.loads(text)
         choices = completion["choices"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         what = "an HTML page" if text.lstrip()[:1] == "<" else "no chat completion"
         raise EngineError(f"the server answered 200 with {what}", retryable=True) from None
     usage = _usage(completion.get("usage"))
@@ -220,7 +225,8 @@ def _usage(counts: Any) -> Usage:
         return Usage(requests=1)
     details = counts.get("prompt_tokens_details")
     cached = details.get("cached_tokens") if isinstance(details, dict) else None
-    return Usage(1, counts.get("prompt_tokens") or 0, cached or 0, counts.get("completion_tokens") or 0)
+    found = (counts.get("prompt_tokens"), cached, counts.get("completion_tokens"))
+    return Usage(1, *(count if isinstance(count, int) else 0 for count in found))
 
 
 def _http_client(base_url: str, timeout_s: float) -> Any:

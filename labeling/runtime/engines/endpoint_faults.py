@@ -10,8 +10,7 @@ from typing import Any
 
 import openai
 
-from labeling.runtime.engine import EngineError
-from labeling.runtime.limits import RateLimited
+from labeling.runtime.engine import EngineError, RateLimited
 from labeling.runtime.retry import read_retry_after
 
 _CODE = re.compile(r"[A-Za-z][\w.\[\]-]{0,63}")

@@ -7,8 +7,7 @@ import time
 import pytest
 
 from labeling.runtime.ask import Outcome, Policy, ask_all
-from labeling.runtime.engine import EngineError, InvalidAnswer, Question, Reply, Usage
-from labeling.runtime.limits import RateLimited
+from labeling.runtime.engine import EngineError, InvalidAnswer, Question, RateLimited, Reply, Usage
 
 QUICK = Policy(concurrency=1, backoff_base_s=0.001, backoff_cap_s=0.004)
 TIMEOUT = EngineError("no answer within 1 s", retryable=True)
@@ -53,7 +52,7 @@ def keep(_question, text):
 
 def refuse_prose(_question, text):
     if not text.startswith("{"):
-        raise InvalidAnswer(f"{text!r} is not an object")
+        raise InvalidAnswer(f"{text!r} is not an object", kind="is no object")
     return text
 
 
@@ -159,12 +158,17 @@ def test_an_answer_invalid_three_times_is_a_failure_without_its_words():
 
 def test_json_that_the_check_refuses_is_told_apart_from_prose():
     def refuse(_question, _text):
-        raise InvalidAnswer("no sentence 99")
+        raise InvalidAnswer("no sentence 99", kind="cites no sentence")
 
     (outcome,) = ask(ScriptedEngine(), check=refuse)
     assert (
         outcome.failure == "no valid answer in 3 tries; the last one is JSON but breaks the schema or cannot be proven"
     )
+
+
+def test_brackets_without_end_are_an_invalid_answer_like_any_other():
+    (outcome,) = ask(ScriptedEngine(*["[" * 100_000] * 3), check=refuse_prose)
+    assert outcome.failure == "no valid answer in 3 tries; the last one is not JSON"
 
 
 def test_the_number_of_corrections_is_the_policy_s():
@@ -210,11 +214,12 @@ def test_the_usage_of_failed_attempts_counts():
     assert outcome.usage == Usage(4, 120, 8, 54)
 
 
-def test_the_wait_between_attempts_grows_within_its_cap():
+def test_the_wait_between_attempts_keeps_to_its_cap():
     engine = ScriptedEngine(*[TIMEOUT] * 4)
-    ask(engine, policy=Policy(concurrency=1, backoff_base_s=0.02, backoff_cap_s=0.03))
+    ask(engine, policy=Policy(concurrency=1, backoff_base_s=60, backoff_cap_s=0.03))
     waits = [later - earlier for earlier, later in itertools.pairwise(engine.sent_at)]
-    assert all(wait < limit + 0.03 for wait, limit in zip(waits, (0.02, 0.03, 0.03, 0.03), strict=True))
+    assert len(waits) == 4
+    assert max(waits) < 1  # four of at most 0.03 s, on a machine that is busy
 
 
 def test_a_refusal_for_load_pauses_every_worker():
@@ -250,7 +255,7 @@ def test_a_question_refused_for_load_too_often_is_a_failure():
 def test_the_longest_retry_after_followed_is_the_policy_s():
     started = time.monotonic()
     ask(ScriptedEngine(RateLimited("429", retry_after_s=3600)), policy=Policy(concurrency=1, max_retry_after_s=0.05))
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 5
 
 
 def test_a_server_that_only_refuses_for_long_is_not_asked_any_more():
@@ -274,7 +279,7 @@ def test_a_stop_wakes_those_who_wait_to_try_again():
     engine = ScriptedEngine(TIMEOUT, EngineError("wrong key", fatal=True), delay_s=0.01)
     started = time.monotonic()
     outcomes = ask(engine, 2, policy=Policy(concurrency=2, backoff_base_s=3600, backoff_cap_s=3600))
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 5
     assert {o.failure for o in outcomes} == {"wrong key", "stopped: wrong key"}
 
 
@@ -301,10 +306,9 @@ def test_a_model_that_answers_badly_is_not_taken_for_a_dead_server():
 
 def test_requests_a_minute_are_kept():
     engine = ScriptedEngine()
-    started = time.monotonic()
     ask(engine, 15, policy=Policy(concurrency=8, requests_per_minute=600))  # ten at once, then one each 0.1 s
-    assert engine.sent_at[9] - started < 0.1
-    assert 0.5 <= engine.sent_at[14] - started < 0.9
+    assert engine.sent_at[9] - engine.sent_at[0] < 0.3
+    assert 0.45 <= engine.sent_at[14] - engine.sent_at[0] < 2
 
 
 def test_tokens_a_minute_are_kept():
@@ -319,7 +323,7 @@ def test_tokens_a_minute_are_kept():
 
     started = time.monotonic()
     asyncio.run(run())
-    assert 0.75 <= engine.sent_at[2] - started < 1.5
+    assert 0.75 <= engine.sent_at[2] - started < 2.5
 
 
 def test_cancelling_stops_every_worker_and_gives_no_more_outcomes():

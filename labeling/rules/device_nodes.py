@@ -1,0 +1,220 @@
+"""The words of a sentence -> names of devices, places and the phrases around them.
+
+Sides, veins and adjectives that stand together with a noun make one name: "tunneled right internal jugular dialysis
+catheter". A vein without a noun is a name, a place or a way in, by the word before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from labeling.rules.device_context import COUNT_WORDS, SPELLINGS, context_phrases
+from labeling.rules.device_words import LOOK_ALIKE, SHARED_ADJECTIVES, Name, device_phrases
+from labeling.rules.lexer import Lexicon
+from labeling.rules.place_words import place_phrases
+from labeling.vocabulary import LineTubeType as T
+
+_phrases: list[tuple[str, tuple[str, Any]]] = [*place_phrases(), *context_phrases(), *device_phrases()]
+_LEXICON: Lexicon[tuple[str, Any]] = Lexicon(
+    _phrases,
+    SPELLINGS,
+    [
+        "endotracheal tracheostomy nasogastric orogastric mediastinal subclavian thoracostomy peripherally catheter"
+        " introducer carina cavoatrial brachiocephalic malpositioned pneumothorax effusion atelectasis"
+    ],
+)
+# A sentence without any of these names no device: the last word of every name.
+HEADS = frozenset(
+    phrase.rsplit(None, 1)[-1] for phrase, (kind, _) in _phrases if kind in ("device", "bare", "group")
+) - {"tip"} | {"et", "ij", "ijv", "jugular", "subclavian", "rij", "lij", "rsc", "lsc", "rijv", "lijv", "sc", "scv"}
+# Without a name, these may still speak of a device named before.
+ANAPHORS = frozenset(
+    phrase.split()[0]
+    for phrase, (kind, _) in _phrases
+    if kind in ("tip", "side_port", "pronoun", "advice", "both", "absent", "removal")
+) | {"unchanged", "kinked", "coiled", "looped", "standard", "satisfactory", "malpositioned", "one", "other"}
+
+_RUN = frozenset(("side", "vein", "mod", "bare", "device", "ordinal"))
+_IN = frozenset(
+    "in into within inside at over overlying overlies near toward towards up onto along to projecting projects around by"
+    " level against overlie adjacent reaches reaching below above beyond past".split()
+)
+_VIA = frozenset("via through from using by entering traversing".split())
+SHARED_WORDS = frozenset(SHARED_ADJECTIVES)
+
+
+class Phrase(NamedTuple):
+    """A device as one noun phrase: words[start:end]."""
+
+    start: int
+    end: int
+    name: Name
+    side: str
+    vein: str
+    count: int
+    second: bool
+    place: str
+    past: bool
+
+
+class Item(NamedTuple):
+    start: int
+    end: int
+    kind: str
+    value: Any
+
+
+def _share_nouns(words: list[str]) -> list[str]:
+    """ "et and ng tubes" -> "et tube and ng tubes"."""
+    out: list[str] = []
+    for at, word in enumerate(words):
+        out.append(word)
+        if word not in SHARED_ADJECTIVES or at + 2 >= len(words) or words[at + 1] not in ("and", "slash", ",", "&", "or", "+"):
+            continue
+        if {word, words[at + 2]} <= {"ng", "og", "nasogastric", "orogastric"}:
+            continue
+        for later in words[at + 2 : at + 8]:
+            if later in ("tubes", "drains", "catheters", "tube", "drain", "lines"):
+                out.append(later.rstrip("s"))
+                break
+            if later in ("is", "are", "in", "has", "have", "with", "at", "of", "remain", "ett", "ngt", "ogt", "picc", "line"):
+                break
+    return out
+
+
+def _phrase_of(run: list[Item], words: list[str]) -> Iterator[Phrase | Item]:
+    """Split a run of adjacent sides, veins, adjectives and nouns into noun phrases; what has no noun is given back."""
+    begin = 0
+    while begin < len(run):
+        head: Name | None = None
+        side = vein = place = ""
+        count, second, past = 1, False, False
+        at = begin
+        while at < len(run):
+            item = run[at]
+            kind, value = item.kind, item.value
+            if kind in ("device", "bare"):
+                if head is None:
+                    head = value
+                else:
+                    merged = _merge(head, value)
+                    if merged is None:
+                        break
+                    head = merged
+            elif head is not None:
+                if any(later.kind in ("device", "bare") for later in run[at + 1 :]):
+                    break
+                if kind == "vein" and value != "chest" and head.type in (T.ENDOTRACHEAL_TUBE, T.NASOGASTRIC_TUBE, T.TRACHEOSTOMY_TUBE):
+                    break
+                if kind == "side" and side and value != side:
+                    break
+                if kind == "ordinal":
+                    break
+            if kind == "side":
+                side = value
+            elif kind == "vein":
+                if isinstance(value, Name):
+                    vein, side = value.vein, value.side
+                elif not vein or value not in ("chest", "arm"):
+                    vein = value
+            elif kind == "ordinal":
+                second = second or words[item.start] in ("second", "another", "third", "other")
+            elif kind == "mod":
+                for word in words[item.start : item.end]:
+                    count = max(count, COUNT_WORDS.get(word, 1) if head is None else 1)
+                    second = second or word == "additional"
+                    past = past or word in ("previously", "prior", "old")
+            at += 1
+        if head is None and vein in ("ij", "subclavian", "femoral"):
+            yield from _bare_vein(run[begin:], words, side, vein)
+            return
+        if head is None:
+            yield from run[begin:]
+            return
+        if not side:
+            side = head.side
+        yield Phrase(run[begin].start, run[at - 1].end, head, side, vein or head.vein, count, second, place, past)
+        begin = at
+
+
+def _merge(head: Name, more: Name) -> Name | None:
+    """One name out of two that stand side by side ("PICC line", "IJ Cordis introducer"); None: two devices."""
+    if not more.type:
+        return head._replace(plural=head.plural or more.plural, family=head.family or more.family)
+    if not head.type:
+        return None
+    if head.type == more.type:
+        subtype = more.subtype if more.subtype != "standard" else head.subtype
+        return head._replace(subtype=subtype, plural=head.plural or more.plural, loose=head.loose and more.loose)
+    if more.type == LOOK_ALIKE and head.type in (T.INTERNAL_JUGULAR_CVC, T.CHEST_TUBE, T.MEDIASTINAL_DRAIN) and head.loose:
+        return more
+    if head.loose and not more.loose:
+        return more._replace(plural=head.plural or more.plural)
+    if more.loose and not head.loose and more.subtype != "introducer_sheath":
+        return head._replace(plural=head.plural or more.plural)
+    return None
+
+
+def _bare_vein(run: list[Item], words: list[str], side: str, vein: str) -> Iterator[Phrase | Item]:
+    """ "Right IJ in the mid SVC" names a line; "in the right internal jugular vein" a place, "via right IJ" a way in."""
+    start, end = run[0].start, run[-1].end
+    before = words[start - 1] if start else ""
+    spoken = words[start:end]
+    if "approach" in spoken or "access" in spoken or before in _VIA:
+        yield Item(start, end, "entry", (side, vein))
+    elif before in _IN or "vein" in spoken or "veins" in spoken:
+        places = {"ij": "ij", "subclavian": "subclavian_vein", "femoral": "ivc"}
+        yield Item(start, end, "place", (places[vein], side))
+    else:
+        device = {"ij": T.INTERNAL_JUGULAR_CVC, "subclavian": T.SUBCLAVIAN_CVC_OR_PORT, "femoral": LOOK_ALIKE}[vein]
+        yield Phrase(start, end, Name(device, vein=vein), side, vein, 1, False, "", False)
+
+
+def _items(words: list[str]) -> list[Phrase | Item]:
+    """Names assembled, places with their sides."""
+    found = [Item(m.start, m.end, m.value[0], m.value[1]) for m in _LEXICON.find(words)]
+    nodes: list[Phrase | Item] = []
+    at = 0
+    while at < len(found):
+        item = found[at]
+        if item.kind not in _RUN:
+            nodes.append(item)
+            at += 1
+            continue
+        stop = at + 1
+        while stop < len(found) and found[stop].start == found[stop - 1].end and (
+            found[stop].kind in _RUN or _lies_between(found, stop)
+        ):
+            stop += 1
+        lung = next((i.value for i in found[at:stop] if i.kind == "place"), "")
+        run = [i for i in found[at:stop] if i.kind != "place"]
+        for node in _phrase_of(run, words):
+            nodes.append(node._replace(place=lung) if lung and isinstance(node, Phrase) else node)
+        at = stop
+    return nodes
+
+
+def _lies_between(found: list[Item], at: int) -> bool:
+    """Whether the place at `at` is an adjective inside a name: "right apical chest tube"."""
+    item = found[at]
+    return (
+        item.kind == "place"
+        and item.value in ("lung_upper", "lung_mid", "lung_lower")
+        and at + 1 < len(found)
+        and found[at + 1].start == item.end
+        and found[at + 1].kind in ("device", "bare", "mod")
+        and any(later.kind in ("device", "bare") for later in found[at + 1 : at + 4])
+    )
+
+
+def split_words(text: str) -> list[str]:
+    """The folded words of a sentence."""
+    return _LEXICON.split(text)
+
+
+def read_nodes(words: list[str]) -> tuple[list[str], list[Phrase | Item]]:
+    """Give the words, shared nouns spelt out, and the names, places and other phrases among them, in order."""
+    if not SHARED_WORDS.isdisjoint(words):
+        words = _share_nouns(words)
+    return words, _items(words)
