@@ -155,8 +155,8 @@ class Screen:
             self._labelled(f"{finding.label}: {', '.join(details)}", "cyan", finding.reference_phrase)
 
     def _labelled(self, line: str, style: str, proof: str) -> None:
-        self._out.print(Text(line, style=style))
-        self._out.print(Text(f"    {' '.join(proof.split())}", style="dim"))
+        self._out.print(Text(line, style=style), soft_wrap=True)
+        self._out.print(Text(f"    {' '.join(proof.split())}", style="dim"), soft_wrap=True)
 
 
 def _mark(text: Text, spans: Iterable[Span], style: str) -> None:

@@ -126,9 +126,9 @@ class _Run:
                     await labeler.ask(self._good(plan, show), on_progress)
                 if show is not None:
                     return self._show(labeler, plan, show)
-                return self._finish(labeler, plan, engine, time.monotonic() - started)
+                return self._finish(labeler, plan, engine, started)
 
-    def _finish(self, labeler: Labeler, plan: Plan, engine: Engine, elapsed_s: float) -> int:
+    def _finish(self, labeler: Labeler, plan: Plan, engine: Engine, started: float) -> int:
         config, screen = self._config, self._screen
         output = config.output
         assert output is not None  # checked before anything was read
@@ -136,7 +136,7 @@ class _Run:
         written = labeler.write(self._chosen(None), plan.rejected, output, failures)
         self._write_manifest(output, plan, engine, labeler.tally, written)
         screen.table(written)
-        screen.end(output, failures, written, labeler.tally, elapsed_s, config)
+        screen.end(output, failures, written, labeler.tally, time.monotonic() - started, config)
         failed = written.failed - len(plan.rejected)
         if failed > config.max_failures * plan.total:
             screen.error(

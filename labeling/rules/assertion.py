@@ -54,7 +54,7 @@ _SEEN = (
     "seen/identified/visualized/visualised/demonstrated/evident/present/appreciated/detected/noted/apparent/observed/"
     "shown/found/recognized/discerned/visible/suggested"
 )
-_PARTLY = "partially/partly/nearly/mostly/almost/incompletely/largely/partial/near/incomplete/substantially"
+_PARTLY = "partially/partly/nearly/mostly/almost/incompletely/largely/partial/near/incomplete"
 
 # What is said of a kind -> its phrases. Words without weight here ("the", "definite", "interval", "evidence") and the
 # forms of "be" are folded by `finding_spelling` before phrases are looked for.
@@ -62,118 +62,168 @@ CUES: dict[Kind, dict[str, str]] = {
     Kind.SIDE: {
         "left": "left|left sided/side|leftward|lll|lul|lingula|lingular",
         "right": "right|right sided/side|rightward|rll|rml|rul|right? middle lobe",
-        "both": "both|bilateral|bilat|bilaterally|bibasilar|bibasal|bibasally|biapical|biapically|bibas|bihilar|"
-        "both bases/apices|each|left/right than right/left|left/right greater/larger/worse/more than right/left|"
-        "left/right side greater/larger/worse/more than right/left side?|left/right >/and/= right/left|"
-        "left/right and left/right lung/hemithorax/side|worse/greater/more/larger/greatest/worst/most on/at left/right|"
-        "more prominent/extensive/pronounced on/at left/right",
+        "both": (
+            "both|bilateral|bilat|bilaterally|bibasilar|bibasal|bibasally|biapical|biapically|bibas|bihilar|"
+            "both bases/apices|each|left/right than right/left|left/right greater/larger/worse/more than right/left|"
+            "left/right side greater/larger/worse/more than right/left side?|left/right >/and/= right/left|"
+            "left/right and left/right lung/hemithorax/side|worse/greater/more/larger/greatest/worst/most on/at left/"
+            "right|more prominent/extensive/pronounced on/at left/right"
+        ),
     },
     Kind.SEVERITY: {
         "minimal": "minimal|minimally|trace|tiny|minute|miniscule|minuscule|subtle|faint|tr",
-        "mild": "mild|mildly|small|slight|slightly|sm|minor|small sized|minimal/trace/tiny to mild/small|mildly to "
-        "minimally",
-        "moderate": "moderate|moderately|mod|moderate/mod/medium sized/size|mild/small/mildly to moderate/moderately|"
-        "small/mild moderate|medium",
-        "severe": "severe|severely|massive|extensive|marked|markedly|tension|huge|sizable|sizeable|considerable|"
-        "extremely|"
-        "moderate/moderately to? large/severe/marked/severely|very large|advanced|lg|gross",
+        "mild": (
+            "mild|mildly|small|slight|slightly|sm|minor|small sized|minimal/trace/tiny to mild/small|"
+            "mildly to minimally"
+        ),
+        "moderate": (
+            "moderate|moderately|mod|moderate/mod/medium sized/size|mild/small/mildly to moderate/moderately|"
+            "small/mild moderate|medium"
+        ),
+        "severe": (
+            "severe|severely|massive|extensive|marked|markedly|tension|huge|sizable|sizeable|considerable|extremely|"
+            "moderate/moderately to? large/severe/marked/severely|advanced|lg|gross"
+        ),
     },
     Kind.COMPARISON: {
         "new": "new|newly|developed|development|developing|new from/since prior",
-        "worse": "worse|worsened|worsening|progressed|progression|progressive|progressively|progressing|more prominent/"
-        "extensive/pronounced/conspicuous/confluent|grown|larger than before/prior/previous|increase in size|increased "
-        "in size of|larger|reaccumulation|reaccumulated|enlarging|aggravated",
-        "improved": "improved|improving|improvement|improve|resolving|clearing|smaller|less prominent/extensive/"
-        f"pronounced/conspicuous/confluent|reduction|{_PARTLY} complete/completely? resolved/cleared/resolution/"
-        "clearing|"
-        "lessened|diminishing|decreasing|decrease in size|regressed|regression|better|lesser|less",
-        "unchanged": "unchanged|stable|similar|persistent|persist|persisting|persisted|no/without/not change/changed|"
-        "no/without new/further? increase/decrease/improvement/progression/worsening/change|not appear changed|"
-        "not increased/decreased/worsened/improved/progressed|again|redemonstrated|redemonstration|same|as before|"
-        "constant|"
-        "remain|remaining|little/minimal change|little if change|no other change|unaltered|longstanding|long standing|"
-        "not grown|no change in size|stable in appearance/size|re demonstrated|continued|continue|no longer worsening",
+        "worse": (
+            "worse|worsened|worsening|progressed|progression|progressive|progressively|progressing|"
+            "more prominent/extensive/pronounced/conspicuous|grown|larger than before/prior|"
+            "increase in size|increased in size of|larger|reaccumulation|reaccumulated|reaccumulating|enlarging|"
+            "aggravated"
+        ),
+        "improved": (
+            "improved|improving|improvement|improve|resolving|clearing|smaller|"
+            "less prominent/extensive/pronounced/conspicuous|reduction|"
+            f"{_PARTLY} complete/completely? resolved/cleared/resolution/clearing|lessened|diminishing|decreasing|"
+            "decrease in size|regressed|regression|better|lesser|less"
+        ),
+        "unchanged": (
+            "unchanged|stable|similar|persistent|persist|persisting|persisted|no/without/not change/changed|"
+            "no/without new/further? increase/decrease/improvement/progression/worsening/change|not appear changed|"
+            "not increased/decreased/worsened/improved/progressed|again|redemonstrated|redemonstration|same|"
+            "as before|constant|remain|remaining|little/minimal change|little if change|no other change|unaltered|"
+            "longstanding|long standing|not grown|not much change|have/has? not resolved/cleared|no change in size|"
+            "stable in appearance/size|re demonstrated|continued|continue|no longer worsening"
+        ),
     },
     Kind.NEGATION: {
-        "": "no|without|free of/from|clear of|negative/neg for|absence of|devoid of|lack of|neither|nor|never|zero|"
-        "no any|without any|fail to demonstrate/show/reveal|not show/demonstrate/reveal/have/see/identify|exclude|excluding|ruling out"
+        "": (
+            "no|without|free of/from|clear of|negative/neg for|absence of|devoid of|lack of|neither|nor|never|zero|"
+            "no any|without any|fail to demonstrate/show/reveal|not show/demonstrate/reveal/have/see/identify|"
+            "exclude|excluding|ruling out"
+        ),
     },
     Kind.NOT: {
-        "": "not|rather than|instead of|as opposed to|simulating|simulate|mimicking|mimic|in lieu of|not to be "
-        "confused with"
+        "": (
+            "not|rather than|instead of|as opposed to|simulating|simulate|mimicking|mimic|in lieu of|"
+            "not to be confused with"
+        ),
     },
     Kind.DENIED: {
-        "": f"not be? {_SEEN}|have/has not be {_SEEN}|be? unlikely|thought/felt/considered unlikely|have/has? be? "
-        "excluded|be/been? ruled out|have/has be ruled out|can be excluded|be absent|not suspected|not concern"
+        "": (
+            f"not be? {_SEEN}|have/has not be {_SEEN}|be? unlikely|thought/felt/considered unlikely|"
+            "have/has? be? excluded|be? ruled out|have/has be ruled out|can be excluded|be absent|"
+            "have/has? not developed|not suspected|not concern"
+        ),
     },
     Kind.RESOLVED: {
-        "": "resolved|resolution|resolve|cleared|have/has cleared/resolved/disappeared|resolution of|completely "
-        "resolved/cleared|complete resolution/clearing|disappeared|disappearance|no longer|no longer be? seen/"
-        "identified/"
-        "visualized/present/evident/appreciated/apparent/visible/demonstrated/noted/detected|now? gone|now absent|"
-        "evacuated|re expanded|reexpanded"
+        "": (
+            "resolved|resolution|resolve|cleared|have/has cleared/resolved/disappeared|resolution of|"
+            "completely resolved/cleared|complete resolution/clearing|disappeared|disappearance|no longer|"
+            "no longer be? seen/identified/visualized/present/evident/appreciated/apparent/visible/demonstrated/"
+            "noted/detected|gone|evacuated|re expanded|reexpanded"
+        ),
     },
     Kind.HEDGE: {
-        "": "may|maybe|might|could|cannot/can not? exclude|cannot/can not? rule out|difficult/hard/unable to exclude|"
-        "concern/"
-        "suspicion of/for|question/possibility of|raise/raising/raised question/possibility/concern/suspicion of/for|"
-        "differential|differential include|ddx|rule out|possibly|perhaps|potentially|query|less likely|favored over|"
-        "more likely than|not? completely/"
-        "entirely exclude|cannot completely/entirely exclude|not exclude|not rule out|not able to exclude|without "
-        "excluding|"
-        "in appropriate/right/proper/correct clinical? setting/context"
+        "": (
+            "may|maybe|might|could|cannot/can not? exclude|cannot/can not? rule out|"
+            "difficult/hard/unable to completely/entirely? exclude|concern/suspicion of/for|question/possibility of|"
+            "raise/raising/raised question/possibility/concern/suspicion of/for|with or without|differential|"
+            "differential include|ddx|rule out|possibly|perhaps|potentially|query|less likely|favored over|"
+            "more likely than|not? completely/entirely exclude|cannot completely/entirely exclude|not exclude|"
+            "not rule out|not able to exclude|without excluding|in appropriate/right/proper/correct clinical? "
+            "setting/context"
+        ),
     },
     Kind.POSSIBLE: {
         "": "suspect|?|question|potential",
         "either side": "if any|if present|possible|questionable|suspected|equivocal|questioned|doubtful",
     },
     Kind.WEAK_HEDGE: {
-        "": "suspicious/concerning/worrisome for/of|suggest|suggesting|suggestion of|suggestive of?|to suggest|"
-        "suggested by"
+        "": (
+            "suspicious/concerning/worrisome for/of|suggest|suggesting|suggestion of|suggestive of?|to suggest|"
+            "suggested by"
+        ),
     },
     Kind.HEDGED: {
-        "": "cannot/can/could not? be completely/entirely? excluded|cannot/can/could not? be completely/entirely? "
-        "ruled out|"
-        "not be? completely/entirely? excluded|not be? completely/entirely? ruled out|may/might/could be "
-        "present/seen/possible/considered|be possible/suspected/questioned/questionable/considered/equivocal/"
-        "indeterminate|remain possible|be? difficult/hard to completely/entirely? exclude|in differential|be less "
-        "likely|"
-        "be consideration|would be possible|be of concern|be possibility"
+        "": (
+            "cannot/can/could not? be completely/entirely? excluded|cannot/can/could not? be completely/entirely? "
+            "ruled out|not be? completely/entirely? excluded|not be? completely/entirely? ruled out|"
+            "may/might/could be present/seen/possible/considered|be possible/suspected/questioned/questionable/"
+            "considered/equivocal/indeterminate|remain possible|be? difficult/hard to completely/entirely? exclude|"
+            "in differential|be less likely|be consideration|would be possible|be of concern|be possibility"
+        ),
     },
     Kind.HISTORY: {
         "procedure": "status post|statuspost",
-        "": "history|history of|treated for|to? evaluate for/of?|evaluation of/for?|if|to exclude|to "
-        "rule out/in|to? assess for|assessment of/for|follow up of/for?|followup of/for?|clinical concern/suspicion "
-        "for/of|"
-        "clinical history of?|indication|post op for|given history of?|risk of/for|symptom of|treatment of/for|"
-        "recommend|"
-        "recommended|correlate/correlation/screening for",
+        "": (
+            "history|history of|treated for|to? evaluate for/of?|evaluation of/for?|if|to exclude|to rule out/in|"
+            "to? assess for|assessment of/for|follow up of/for?|followup of/for?|clinical concern/suspicion for/of|"
+            "clinical history of?|indication|post op for|given history of?|risk of/for|symptom of|treatment of/for|"
+            "recommend|recommended|correlate/correlation/screening for"
+        ),
     },
-    Kind.FOR: {"": "for"},
-    Kind.BREAK: {"": "but|however|although|though|yet|whereas|while|;|nonetheless|nevertheless|despite|elsewhere"},
-    Kind.EXCEPT: {"": "except|except for|aside from|apart from|other than|with exception of|save for|exception of"},
-    Kind.THERE: {"": "there|there be|there has/have be"},
-    Kind.WITH: {"": "with|accompanied by|along with|associated with"},
-    Kind.COMMA: {"": ",|-|–|—|(|)"},
-    Kind.AND: {"": "and|andor|&|+|as well as|plus|slash|together with"},
-    Kind.OR: {"": "or"},
-    Kind.VERSUS: {"": "versus|v|or versus"},
+    Kind.FOR: {
+        "": "for",
+    },
+    Kind.BREAK: {
+        "": "but|however|although|though|yet|whereas|while|;|nonetheless|nevertheless|despite|elsewhere",
+    },
+    Kind.EXCEPT: {
+        "": "except|except for|aside from|apart from|other than|with exception of|save for|exception of",
+    },
+    Kind.THERE: {
+        "": "there|there be|there has/have be",
+    },
+    Kind.WITH: {
+        "": "with|accompanied by|along with|associated with",
+    },
+    Kind.COMMA: {
+        "": ",|-|–|—|(|)",
+    },
+    Kind.AND: {
+        "": "and|andor|&|+|as well as|plus|slash|together with",
+    },
+    Kind.OR: {
+        "": "or",
+    },
+    Kind.VERSUS: {
+        "": "versus|v|or versus",
+    },
     Kind.VERB: {
-        "": "be|has|have|had|appear|seem|seen|noted|identified|demonstrated|visualized|visualised|present|evident|"
-        "detected|"
-        "appreciated|observed|show|demonstrate|contain|look|measure|measuring|project|visible|found|apparent|"
-        "previously small/mild/moderate/large/severe/tiny/trace"
+        "": (
+            "be|has|have|had|appear|seem|seen|noted|identified|demonstrated|visualized|visualised|present|evident|"
+            "detected|appreciated|observed|show|demonstrate|contain|look|measure|measuring|project|visible|found|"
+            f"apparent|not be? as? well {_SEEN}|not be? {_SEEN} on lateral/frontal/pa/ap|"
+            "previously small/mild/moderate/large/severe/tiny/trace"
+        ),
     },
     Kind.SO: {
-        "": "consistent/compatible with|in keeping with|representing|represent|reflecting|reflect|due/related/"
-        "secondary to|"
-        "likely|most likely|probable|probably|indicating|indicate|indicative of|from|typical of|presumably|"
-        "characteristic/"
-        "diagnostic of|most/strongly/highly suggestive of|most compatible/consistent with|because of|attributed/"
-        "attributable to|caused by|presumed|favored|favor|favoring|by"
+        "": (
+            "consistent/compatible with|in keeping with|representing|represent|reflecting|reflect|"
+            "due/related/secondary to|likely|most likely|probable|probably|indicating|indicate|indicative of|from|"
+            "typical of|presumably|characteristic/diagnostic of|most/strongly/highly suggestive of|"
+            "most compatible/consistent with|because of|attributed/attributable to|caused by|presumed|favored|favor|"
+            "favoring|by"
+        ),
     },
-    Kind.NONE: {"": "none|negative|absent|neg|nil"},
+    Kind.NONE: {
+        "": "none|negative|absent|neg|nil",
+    },
 }
+
 
 REACH_TO_LIST_END = frozenset({Kind.NEGATION, Kind.HEDGE, Kind.WEAK_HEDGE, Kind.RESOLVED})
 REACH_TO_NEXT_NOUN = frozenset({Kind.NOT, Kind.POSSIBLE, Kind.HISTORY, Kind.FOR})

@@ -13,7 +13,7 @@ FIRM, WEAK = "firm", "weak"
 
 _GOOD = (
     "standard/satisfactory/appropriate/good/adequate/expected/proper/acceptable/usual/optimal/normal/correct/suitable/ideal"
-    "/reasonable/conventional/excellent/unremarkable/customary/anatomic/desired/fine/grossly/right/anatomical/nominal"
+    "/reasonable/conventional/excellent/unremarkable/customary/anatomic/desired/fine/ok/okay/right/anatomical/nominal"
 )
 _WHERE = "position/location/placement/positioning/alignment/site/place/positions/locations/course"
 _WELL = "satisfactorily/appropriately/properly/adequately/well/optimally/correctly/acceptably/suitably/reasonably/ideally"
@@ -23,18 +23,20 @@ _SAME = (
     "|no appreciable interval? change|without change|without interval change|without significant interval? change|not changed"
     "|no major change|no definite change|no relevant change|not significantly/substantially/appreciably changed|similar position"
     "|similar in position|similarly positioned|same position|same location|similar location|as before|similar to prior"
-    "|similar to before|similar positioning|no new change|remain same|constant in position|unchanged in position"
+    "|similar to before|similar positioning|no new change|remain same|constant in position"
     "|static|similar configuration|similar in location|similar in positioning|similar in appearance|not moved|persist in place"
-    "|without significant change|stably positioned|stable in position|no other change|change none|position maintained"
+    "|without significant change|no other change|change none|left in place|left in situ|left in position|kept in place|stay in place"
     "|no movement|no obvious change|in position|in place|in situ|insitu|remain in place|maintained|similar placement"
     "|no apparent change|without appreciable change|not altered|no positional change"
 )
 _STATED: dict[tuple[S, str], str] = {
     (S.SATISFACTORY, FIRM): f"{_GOOD} {_WHERE}|{_WELL} {_PUT}|satisfactory/appropriate/standard/adequate/optimal/good/acceptable"
-    "/ideal/satisfactorily/appropriately|position satisfactory/appropriate/good/adequate/acceptable|where expected|as expected"
+    "/ideal/satisfactorily/appropriately/ok/okay|position satisfactory/appropriate/good/adequate/acceptable|where expected|as expected"
     f"|{_GOOD} in position|satisfactory/appropriate/good in location/appearance|{_GOOD} and stable/unchanged position"
     f"|{_GOOD} stable/unchanged position|appropriate/good/satisfactory depth|{_GOOD} central position"
-    "|not malpositioned|no malposition|without malposition",
+    "|not malpositioned|no malposition|without malposition|unchanged in position|unchanged position|stable position|stable in position|stably positioned"
+    "|no change in position|no interval change in position|position unchanged|position stable|position is unchanged|position is stable"
+    "|unchanged in location|unchanged location|no significant change in position|position maintained",
     (S.SATISFACTORY, WEAK): _SAME,
     (S.MALPOSITIONED, FIRM): "malpositioned|malposition|malpositioning|misplaced|misplacement|mispositioned|misdirected|mal positioned"
     "|mal position|suboptimal|suboptimally positioned/placed/located|suboptimal position/location/placement/positioning|abnormal"
@@ -144,14 +146,15 @@ _ROLES: dict[tuple[str, str], str] = {
     "|poorly delineated|not perceptible|difficult to delineate|not discernible|not fully seen|not fully visualized|not optimally"
     " visualized|not adequately visualized|incompletely visualized|not localized|cannot be localized|difficult to discern"
     "|cannot be well seen|not distinctly seen|hard to see|unable to be seen|not well appreciated|not apparent|not detected|not traceable"
-    "|not determined|not well assessed|not assessed|not confidently visualized|cannot be accurately localized|not shown|inapparent",
+    "|hidden|lost|not determined|not well assessed|not assessed|not confidently visualized|cannot be accurately localized|not shown|inapparent",
     ("absent", ""): "no longer seen|no longer present|no longer visualized|no longer identified|no longer in place|no longer evident|no longer"
     " visible|no longer demonstrated|no longer noted|no longer in situ|no longer appreciated|no longer there|no longer apparent|no longer"
     " on film|no longer projected|no longer detected|no longer shown|no longer depicted|not seen anymore|not present anymore|now absent"
-    "|now gone|gone|absent|has been taken out|taken out|been discontinued|discontinued|came out|been pulled and removed|self removed|removed"
-    "|been explanted|explanted|no longer intubated|no longer any|self extubated|not present now|been pulled",
+    "|absent|has been taken out|taken out|been discontinued|discontinued|came out|been pulled and removed|self removed|removed|pulled and removed"
+    "|been explanted|explanted|no longer intubated|no longer any|self extubated|not present now",
     ("removal", ""): "removal|interval removal|explantation|discontinuation|discontinuance|interval discontinuation",
     ("placed", "noun"): "placement|interval placement|insertion|interval insertion|introduction|installation|reinsertion|implantation",
+    ("placed", "base"): "place|insert|to place|to insert",
     ("placed", "past"): "placed|inserted|introduced|implanted|positioned|has been placed|been inserted",
     ("exchange", "noun"): "exchange|replacement|interval exchange|interval replacement|conversion|swap|changeover|change",
     ("exchange", "past"): "exchanged|replaced|converted|changed out|swapped|substituted|upsized|changed to|changed for|replaces|replacing",
@@ -180,7 +183,7 @@ _ROLES: dict[tuple[str, str], str] = {
     ("past_time", ""): "previously|formerly|previous|prior film|prior study|prior exam|prior radiograph|on prior|earlier|had been|used"
     " to|old film|prior|no longer|rather than|instead|originally|initially|on previous|earlier today|yesterday",
     ("now", ""): "now|currently|presently|today|at present|current",
-    ("direction", "above"): "above|superior to|cephalad to|cephalad|cranial to|proximal to|superior|higher than|cranially|cephalic to"
+    ("direction", "above"): "above|well clear|clear|superior to|cephalad to|cephalad|cranial to|proximal to|superior|higher than|cranially|cephalic to"
     "|north|proximally|craniad to|craniad|superiorly to|cephalad from|above level|proximal from|superior from",
     ("direction", "below"): "below|inferior to|caudal to|caudad to|beneath|under|lower than|caudal|inferior from|caudally|south|caudad|inferior",
     ("direction", "beyond"): "beyond|past|distal to|into|distal from|distal|across|through|lateral to|peripheral to|lateral"
@@ -188,9 +191,10 @@ _ROLES: dict[tuple[str, str], str] = {
     ("direction", "from"): "from|to|proximity to|away from|distance from|with respect to|relative to|within|short of|off|near|at",
     ("path", ""): "via|through|traverse|traversing|course|coursing|cross|crossing|pass|passing|extend|extending|along|travel|descend|descending"
     "|follow|following course|enter|entering|pass through|course through|passes into|by way|loop through|traversed",
-    ("rib_cage", ""): "inner rib margin|rib cage|ribcage|bony thorax|thoracic cage",
     ("unit", "cm"): "cm|centimeter|cms|cent|centimetre|cm.",
     ("unit", "mm"): "mm|millimeter|millimetre|mms",
+    ("for_dialysis", ""): "for dialysis|for hemodialysis|for hemofiltration|for cvvh|for crrt|for renal replacement|for hd|for cvvhd"
+    "|for plasmapheresis|for apheresis|for hemodiafiltration",
     ("planned", ""): "planned|plan|pending|awaiting|scheduled|candidate|if|anticipated|before|prior to|pre|unless|unable to|attempted|attempt|failed"
     "|unsuccessful|in anticipation|in preparation|possible need|awaits|preparation",
 }
@@ -207,10 +211,26 @@ def context_phrases() -> Iterator[tuple[str, tuple[str, object]]]:
         for pattern in patterns.split("|"):
             for words in expand(pattern):
                 yield " ".join(words), ("stated", stated)
+    for how in _HARDLY:
+        for seen in _SEEN:
+            yield f"{how} {seen}", ("unseen", "")
     for advice, patterns in _ADVICE.items():
         for pattern in patterns.split("|"):
             for words in expand(pattern):
                 yield " ".join(words), ("advice", advice)
+
+
+_HARDLY = (
+    "not|not well|not clearly|not definitely|not definitively|not fully|not adequately|not completely|not optimally|not readily"
+    "|not confidently|not reliably|not entirely|not easily|not distinctly|not otherwise|cannot be|cannot be well|can not be|cannot"
+    " be clearly|cannot be definitely|cannot be confidently|could not be|poorly|incompletely|difficult to|hard to|suboptimally"
+    "|not really|not at all|not currently|cannot be reliably|cannot be accurately|not directly|not convincingly|unable to be"
+).split("|")
+_SEEN = (
+    "seen|visualized|identified|visible|shown|demonstrated|delineated|defined|discerned|evaluated|assessed|appreciated|imaged"
+    "|traced|followed|localized|determined|depicted|included|ascertained|resolved|detected|distinguished|see|visualize|identify"
+    "|assess|evaluate|trace|follow|discern|delineate|apparent|evident|perceptible|covered|displayed|recognized|confirmed"
+).split("|")
 
 
 SPELLINGS: dict[str, str] = {
@@ -233,6 +253,20 @@ SPELLINGS: dict[str, str] = {
     "oesophagogastric": "esophagogastric",
     "gastrooesophageal": "gastroesophageal",
     "oesophago": "esophago",
+    **dict.fromkeys(("rigth", "rihgt", "rght"), "right"),
+    **dict.fromkeys(("letf", "lfet"), "left"),
+    "clavicles": "clavicle",
+    "heads": "head",
+    "lungs": "lung",
+    "lobes": "lobe",
+    "bases": "base",
+    "diaphragms": "diaphragm",
+    "veins": "vein",
+    "cords": "cord",
+    "localised": "localized",
+    "haemofiltration": "hemofiltration",
+    "haemodiafiltration": "hemodiafiltration",
+    "ports'": "port",
     "haemodialysis": "hemodialysis",
     "haemothorax": "hemothorax",
     "centimetres": "cm",

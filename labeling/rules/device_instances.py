@@ -36,7 +36,7 @@ _ADVICE = (Advice.WITHDRAW, Advice.ADVANCE, Advice.REPOSITION)
 class Instance:
     """One line or tube of the report, with what each sentence says of it."""
 
-    __slots__ = ("listed", "loose", "mentions", "ordinal", "removed", "sentences", "side", "subtype", "type", "verdict_only")
+    __slots__ = ("listed", "loose", "mentions", "ordinal", "removed", "sentences", "side", "subtype", "type", "verdict_only", "withdrawn")
 
     def __init__(self, mention: Mention, device_type: str) -> None:
         self.type = device_type
@@ -46,6 +46,7 @@ class Instance:
         self.ordinal = mention.ordinal
         self.removed = mention.removed
         self.listed = False
+        self.withdrawn = False
         self.mentions: list[Mention] = []
         self.sentences: list[int] = []
         self.verdict_only: list[tuple[StatedPosition, str]] = []
@@ -58,6 +59,7 @@ class Instance:
             self.side = mention.side
         if mention.removed:
             self.removed = True
+        self.withdrawn = self.withdrawn or mention.withdrawn
         if mention.type == self.type:
             if mention.subtype != "standard":
                 self.subtype = mention.subtype
@@ -114,6 +116,8 @@ def _bad_distance(device_type: str, distance: Distance | None) -> bool:
 
 def _tip_of(device_type: str, mention: Mention, side: str) -> str:
     tip = best_tip(device_type, mention.spots, side)
+    if device_type == T.CHEST_TUBE and any(spot.place in ("chest_wall", "soft_tissue", "axillary") for spot in mention.ports):
+        return "side_port_outside_rib_cage"
     if device_type == T.NASOGASTRIC_TUBE:
         port = side_port_tip(mention.ports)
         if port == "side_port_at_or_above_ge_junction" or (
@@ -123,6 +127,9 @@ def _tip_of(device_type: str, mention: Mention, side: str) -> str:
         if mention.off and tip in (NOT_AVAILABLE, "stomach", "esophagus", "ge_junction"):
             said_of_tip = any(spot.how == "tip" for spot in mention.spots)
             return tip if said_of_tip and tip == "stomach" else "below_diaphragm"
+    if device_type == T.ENDOTRACHEAL_TUBE and mention.distance is not None and mention.distance.landmark == "carina":
+        if tip in (NOT_AVAILABLE, "mid_trachea", "carina", "lower_trachea") and mention.distance.direction not in ("below", "beyond"):
+            return "above_carina"
     if tip == NOT_AVAILABLE and mention.distance is not None:
         tip = distance_tip(device_type, *mention.distance)
     if tip == NOT_AVAILABLE and (mention.off or mention.unseen):
@@ -174,6 +181,8 @@ class Assembly:
         if pool:
             latest = max(i.sentences[-1] for i in pool)
             near = [i for i in pool if i.sentences[-1] == latest]
+            if mention.advice is not Advice.NONE and not mention.family and not any(_troubled(i) for i in near):
+                near = [i for i in self.instances if _troubled(i) and not i.removed and i.advice() is Advice.NONE] or near
             if mention.plural and len(near) > 1:
                 chosen = near
             else:
@@ -182,6 +191,9 @@ class Assembly:
             for instance in chosen:
                 instance.add(mention, self._sentence)
                 self._touched.append(instance)
+            return
+        if mention.family == "tube" and mention.distance is not None and mention.distance.landmark == "carina":
+            self._open(mention, T.ENDOTRACHEAL_TUBE)
             return
         venous = any(best_tip(T.PICC, [spot], mention.side) != NOT_AVAILABLE for spot in mention.spots)
         pleural = any(spot.place in ("lung_upper", "lung_lower", "lung_mid", "pleural_space") for spot in mention.spots)
@@ -222,6 +234,10 @@ class Assembly:
                 instance.add(mention, self._sentence)
                 self._touched.append(instance)
             return
+        if not pool and mention.both:
+            earlier = [i for i in self.instances if i.type == mention.type and i not in self._touched and not i.removed]
+            if len(earlier) > 1:
+                pool = earlier[:1]
         if not pool:
             self._open(mention, mention.type)
             return
@@ -244,6 +260,8 @@ class Assembly:
                 return False
         if mention.side and instance.side and mention.side != instance.side:
             return False
+        if instance in self._touched and mention.type in _SINGLE and not mention.second and mention.removed == instance.removed:
+            return True
         if instance in self._touched and (
             mention.listed or mention.second or mention.ordinal or (mention.removed != instance.removed)
         ):
@@ -297,12 +315,15 @@ def _share_sides(touched: Sequence[Instance]) -> None:
     sheaths = [i for i in touched if i.subtype == "introducer_sheath"]
     if len(swans) == 1 and len(sheaths) == 1:
         side = swans[0].side or sheaths[0].side
-        swans[0].side = swans[0].side or side
+        if not swans[0].removed:
+            swans[0].side = swans[0].side or side
         sheaths[0].side = sheaths[0].side or side
 
 
 def settle(instance: Instance) -> bool:
     """Correct a loose type by its place; False when the device is none of the ten types after all."""
+    if instance.withdrawn and not any(m.spots or m.distance or m.stated or m.off for m in instance.mentions):
+        instance.removed = True
     if instance.type == T.CHEST_TUBE and instance.loose:
         places = {spot.place for mention in instance.mentions for spot in mention.spots}
         if "pericardium" in places:

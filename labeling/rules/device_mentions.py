@@ -10,7 +10,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from labeling.rules.device_context import NUMBER_WORDS, WEAK
+from labeling.rules.device_context import COUNT_WORDS, NUMBER_WORDS, WEAK
 from labeling.rules.device_nodes import ANAPHORS, HEADS, Item, Phrase, read_nodes, split_words
 from labeling.rules.device_words import LOOK_ALIKE, Name
 from labeling.rules.tips import LANDMARKS, Spot, fits, measured_from
@@ -19,7 +19,7 @@ from labeling.vocabulary import LineTubeType as T
 
 _JOIN = frozenset(
     "and or slash & + , with plus also as well along together both nor ( ) : in addition to additional associated x"
-    " there is are".split()
+    " there is are x2 x1 x3 2 its".split()
 )
 _COPULA = frozenset(
     "is are was were remain remains appear appears been be being has have lie lies seem seems otherwise still essentially"
@@ -30,9 +30,11 @@ _VERBS = frozenset(
     " projecting overlies at lies extend extends course courses tip unchanged stable pass passes seen noted traverse"
     " traverses over overlying again stays coiled removed".split()
 )
-_ON = frozenset("on from to via".split())
-_VIA = frozenset("via through from using by along".split())
-_NEGATIONS = frozenset(("no", "without", "nor", "neither", "absence"))
+_ON = frozenset("on from to via ( : both".split())
+_VIA = frozenset("via through from using by".split())
+_NEGATIONS = frozenset(("no", "without", "nor", "neither", "absence", "not", "never"))
+_NONE = ((":", "none"), ("none",), (":", "no"), (":", "absent"), (":", "nil"), ("nil",))
+_OUT = (("out",), ("is", "out"), ("now", "out"), ("are", "out"), (":", "out"), ("d", "c"), ("dcd",))
 _NEGATION_FILL = frozenset(
     "evidence definite visible radiopaque other obvious discrete new additional any radiographic is".split()
 )
@@ -51,6 +53,7 @@ _VENOUS = (T.INTERNAL_JUGULAR_CVC, T.PICC, T.SUBCLAVIAN_CVC_OR_PORT, T.SWAN_GANZ
 FAMILIES: dict[str, tuple[str, ...]] = {
     "catheter": (*_VENOUS, T.CHEST_TUBE, T.MEDIASTINAL_DRAIN, T.INTRA_AORTIC_BALLOON_PUMP),
     "line": _VENOUS,
+    "one": tuple(T),
     "tube": (*_AIRWAY, T.NASOGASTRIC_TUBE, T.CHEST_TUBE, T.MEDIASTINAL_DRAIN),
     "drain": (T.CHEST_TUBE, T.MEDIASTINAL_DRAIN),
     "device": (T.INTRA_AORTIC_BALLOON_PUMP, T.SUBCLAVIAN_CVC_OR_PORT, T.TRACHEOSTOMY_TUBE),
@@ -92,8 +95,10 @@ class Mention:
         "subtype",
         "tip_said",
         "type",
+        "both",
         "unseen",
         "vein",
+        "withdrawn",
     )
 
     def __init__(self, name: Name, side: str = "") -> None:
@@ -116,6 +121,8 @@ class Mention:
         self.ports: list[Spot] = []
         self.off = False
         self.unseen = False
+        self.both = False  # "both chest tubes": those already named, or one on each side
+        self.withdrawn = False  # "has been withdrawn": out, unless its position is told
         self.tip_said = False
         self.distance: Distance | None = None
         self.stated: list[tuple[StatedPosition, str]] = []
@@ -169,7 +176,10 @@ class _Walk:
         self.exchange = ""  # "open": the next name after "for" or "with" is the new device
         self.side_said = ""
         self.used: set[int] = set()  # nodes read together with an earlier one
-        self.done: set[int] = set()
+        self.focus_first = False
+        self.ordinals = 0  # how many of "one ... another ..." have been met
+        self.ordinal_side = ""
+        self.recent: list[tuple[Mention, list[Spot]]] = []  # spots of this clause, before its last one
 
     # -- helpers -------------------------------------------------------------------------------------------------------
     def gap(self, start: int) -> list[str]:
@@ -230,6 +240,7 @@ class _Walk:
                         self.exchange = ""
                 elif word == ",":
                     self.past = self.skip_from = False
+                    self.recent = []
             if isinstance(node, Phrase):
                 self.phrase(index, node)
             else:
@@ -244,12 +255,19 @@ class _Walk:
         name = _typed(node)
         gap = self.gap(node.start)
         self.muted = self.target = self.skip_from = False
+        if not name.type and name.family == "device" and name.plural and not self.mentions:
+            self.on_group(index, Item(node.start, node.end, "group", None))
+            return
+        if name.removed and any(m.type == name.type for m in self.group):
+            self._apply("removal", None, [m for m in self.group if m.type == name.type])
+            self.said = True
+            return
         if not name.type and self._refers(node, name):
             return
         new = self._make(node, name)
         denied = self._denied(node.start, gap)
         joined = bool(self.group) and not self.said and self._joins(index, node, gap)
-        planned = self.planned and self._is_planned(index, node)
+        planned = (self.planned and self._is_planned(index, node)) or self._is_asked_for(index, node)
         for mention in new:
             mention.denied = denied
             mention.planned = planned
@@ -275,33 +293,71 @@ class _Walk:
             self.shared_pending = [op for op in pending if op[0] in ("removal", "placed", "stated", "tip")]
             self.tip = self.port = self.past = False
         self.focus = None
-        for kind, value in pending:
-            self._apply(kind, value, new)
+        if self.focus_first:
+            self.focus, self.focus_first, self.ordinals = new[:1], False, 1
+            for kind, value in pending:
+                self._apply(kind, value, new[:1])
+        else:
+            for kind, value in pending:
+                self._apply(kind, value, new)
         self.pending = []
         if node.past or self.past:
             self.past = False
         if node.place and new:
             for mention in new:
                 mention.spots.append(Spot(node.place, mention.side))
+        after = tuple(self.words[node.end : node.end + 2])
+        if after in _NONE or after[:1] in _NONE:
+            for mention in new:
+                mention.denied = True
+        for out in _OUT:
+            end = node.end + len(out)
+            if after[: len(out)] == out and (end >= len(self.words) or self.words[end] in _OPEN):
+                self._apply("removal", None, new)
+                self.said = True
+        if "its" in gap and len(new) == 1 and new[0].subtype == "introducer_sheath":
+            for mention in self.mentions:
+                if mention.type == T.SWAN_GANZ_CATHETER:
+                    new[0].side = mention.side = new[0].side or mention.side
         if self.side_said and len(new) == 1 and not new[0].side:
             new[0].side = self.side_said
         self.side_said = ""
         self.mentions += new
 
     def _make(self, node: Phrase, name: Name) -> list[Mention]:
-        sides = ["left", "right"] if node.side == "both" else [node.side] * min(node.count if name.plural else 1, 4)
+        count, both = node.count, False
+        before = self.words[node.start - 1] if node.start else ""
+        if name.plural:
+            both = before == "both" or "both" in self.words[node.start : node.end]
+            count = max(count, COUNT_WORDS.get(before, 1))
+        after = self.words[node.end] if node.end < len(self.words) else ""
+        if after in ("x2", "x3", "x4") or (after == "x" and self.words[node.end + 1 : node.end + 2] in (["2"], ["3"], ["4"])):
+            count = int((after + "".join(self.words[node.end + 1 : node.end + 2]))[1])
+            both = False
+        paired = node.side == "both" or (both and not node.side and name.type in _PAIRED)
+        sides = ["left", "right"] if paired else [node.side] * (min(count, 4) if name.plural or count > 1 and after[:1] == "x" else 1)
         made = []
         for number, side in enumerate(sides):
             mention = Mention(name, side)
+            if not side and "midline" in [before, *self.words[node.start : node.end]]:
+                mention.side = "midline"
             mention.second = node.second
             mention.ordinal = number + 1 if len(sides) > 1 else 0
+            mention.both = both
             made.append(mention)
+        if len(made) > 1 and not paired and "one" in [*self.before(node.start, 3), *self.words[node.start : node.start + 1]]:
+            self.focus_first = True  # "one of the two left chest tubes has been removed"
         return made
 
     def _refers(self, node: Phrase, name: Name) -> bool:
         """Whether a bare noun speaks of a device of this sentence; turns to it if so."""
         named = [m for m in self.mentions if m.type in FAMILIES[name.family] and not m.denied]
-        if not named or node.second:
+        spoken = self.words[node.start : node.end]
+        if "remaining" in spoken or "other" in spoken:
+            named = [m for m in named if not m.removed and (self.focus is None or m not in self.focus)]
+        elif node.second:
+            return False
+        if not named:
             return False
         chosen = [m for m in named if not node.side or m.side in (node.side, "")]
         if not chosen:
@@ -319,6 +375,8 @@ class _Walk:
 
     def _denied(self, start: int, gap: list[str]) -> bool:
         at = start - 1
+        if self.words[start] in ("intubated", "reintubated") and "not" in self.before(start, 3):
+            return True
         while at >= 0 and self.words[at] in _NEGATION_FILL:
             at -= 1
         if at >= 0 and self.words[at] in _NEGATIONS:
@@ -337,6 +395,15 @@ class _Walk:
         following = self.nodes[index + 1] if index + 1 < len(self.nodes) else None
         after = following is not None and isinstance(following, Item) and following.kind in ("placed", "removal", "exchange")
         return after or any(op[0] in ("placed", "removal", "planned") for op in self.pending)
+
+    def _is_asked_for(self, index: int, node: Phrase) -> bool:
+        """ "Recommend a nasogastric tube", "a chest tube is recommended": it is not there yet."""
+        before = self.words[node.start - 1] if node.start else ""
+        if before in _ASK and not self.pending:
+            return True
+        after = self.words[node.end : node.end + 3]
+        asked = len(after) > 1 and after[0] in ("is", "was", "should", "may", "could", "would", "will", "to")
+        return asked and (after[1] in _ASKED or after[1:3] in (["be", "placed"], ["be", "inserted"], ["be", "considered"]))
 
     def _apply(self, kind: str, value: Any, mentions: list[Mention]) -> None:
         for mention in mentions:
@@ -388,8 +455,13 @@ class _Walk:
             and words[item.start] in ("expected", "usual", "anatomic", "normal", "anatomical")
         ):
             return  # "in the expected location of the right atrium" only names the place
-        if not self.follows_open(index):
+        blamed = position not in (StatedPosition.SATISFACTORY, StatedPosition.TOO_HIGH, StatedPosition.TOO_LOW)
+        if not self.follows_open(index) and not (
+            blamed and not (isinstance(following, Item) and following.kind == "finding" and following.start - item.end <= 1)
+        ):
             return
+        if self.focus is not None and words[item.start - 1] in ("are", "remain", "were") and "both" not in words:
+            self.focus = None
         phrase = self.next_phrase(index)
         after_copula = item.start > 0 and words[item.start - 1] in _COPULA
         value = (position, strength)
@@ -467,12 +539,12 @@ class _Walk:
         if self.muted and self.next_phrase(index) is None:
             return
         prior = self.before(item.start, _REACH)
-        future = self.planned or not _FUTURE.isdisjoint(prior)
+        future = self.planned or not _FUTURE.isdisjoint(prior) or item.value == "base"
         phrase = self.next_phrase(index)
-        if phrase is not None and (item.value == "noun" or not self.group):
+        if phrase is not None and (item.value in ("noun", "base") or not self.group):
             self.pending = [("planned" if future else "placed", None)]
             self.said = True
-        elif self.group:
+        elif self.group and item.value != "base":
             for mention in self.targets():
                 if future and not mention.stated and not mention.spots:
                     mention.planned = True
@@ -487,14 +559,18 @@ class _Walk:
             self.said = True
 
     def on_tip(self, index: int, item: Item) -> None:
-        plural = self.words[item.end - 1].endswith("tips") or "tips" in self.words[item.start : item.end]
+        plural = "tips" in self.words[item.start : item.end]
+        gap = self.gap(item.start)
+        if self.target and not _SO.isdisjoint(gap):
+            return
+        together = self.port and gap in (["and"], ["slash"])
         self.past = self.target = self.skip_from = False
         phrase = self.next_phrase(index, 1)
         if phrase is not None:
             self.pending.append(("tip", plural))
             return
         self.muted = False
-        self.tip, self.plural_tip, self.port = True, plural, False
+        self.tip, self.plural_tip, self.port = True, plural, together
         if not self.group:
             self.anaphor()
             for kind, value in self.pending:
@@ -502,11 +578,14 @@ class _Walk:
             self.pending = []
 
     def on_side_port(self, index: int, item: Item) -> None:
+        gap = self.gap(item.start)
+        if self.target and not _SO.isdisjoint(gap):
+            return  # "advance so that the side port lies in the stomach"
         self.target = self.past = self.muted = False
         if self.next_phrase(index, 1) is not None:
             self.pending.append(("port", None))
             return
-        self.port, self.tip = True, False
+        self.port, self.tip = True, self.tip and gap in (["and"], ["slash"], ["and", "last"])
         self.anaphor()
 
     def on_pronoun(self, index: int, item: Item) -> None:
@@ -527,15 +606,44 @@ class _Walk:
 
     def on_ordinal(self, index: int, item: Item) -> None:
         """ "Two right chest tubes, one at the apex and the other at the base"."""
-        members = [m for m in self.mentions if m.ordinal]
-        if not members or self.words[item.start] in NUMBER_WORDS and self._is_unit(index + 1):
+        if self.words[item.start] in NUMBER_WORDS and self._is_unit(index + 1):
             return
-        at = self._ordinal_count if hasattr(self, "_ordinal_count") else 0
-        self._ordinal_count = at + 1
+        if self.exchange == "open" and self.group and not _EXCHANGED.isdisjoint(self.before(item.start, 3)):
+            old = self.targets()[-1]  # "exchanged for a tunneled one"
+            self._replace_with_clone(old)
+            return
+        members = [m for m in self.mentions if m.ordinal]
+        if not members and self.group and self.group[-1].plural and self.group[-1].type and not self.group[-1].side:
+            first = self.group[-1]
+            first.ordinal = 1
+            members = [first]
+        if not members:
+            return
+        if self.ordinals >= len(members) and len(members) < 4 and members[-1].plural and not members[-1].both:
+            extra = self._clone(members[-1])
+            extra.ordinal = len(members) + 1
+            self.mentions.append(extra)
+            members.append(extra)
+        at = min(self.ordinals, len(members) - 1)
+        self.ordinals += 1
         self.group = members
-        self.focus = [members[min(at, len(members) - 1)]]
+        self.focus = [members[at]]
+        if self.ordinal_side and not members[at].side:
+            members[at].side = self.ordinal_side
         self.said = True
         self.muted = self.tip = self.port = self.target = False
+
+    @staticmethod
+    def _clone(mention: Mention) -> Mention:
+        name = Name(mention.type, mention.subtype, mention.plural, mention.vein, loose=mention.loose, family=mention.family)
+        return Mention(name)
+
+    def _replace_with_clone(self, old: Mention) -> None:
+        new = self._clone(old)
+        new.side, new.listed = old.side, True
+        old.removed = True
+        self.mentions.append(new)
+        self.group, self.focus, self.said, self.exchange = [new], None, False, ""
 
     def _is_unit(self, index: int) -> bool:
         node = self.nodes[index] if index < len(self.nodes) else None
@@ -547,6 +655,13 @@ class _Walk:
             return
         before = self.words[item.start - 1] if item.start else ""
         side = item.value
+        later = any(isinstance(n, Item) and n.kind == "ordinal" for n in self.nodes[index + 1 :])
+        if before == "on" and any(m.ordinal and not m.side for m in self.group) and side != "both" and (later or self.focus):
+            if self.focus is not None and not self.focus[0].side:
+                self.focus[0].side = side
+            else:
+                self.ordinal_side = side
+            return
         many = len({m.side for m in self.group if m.type == self.group[-1].type}) > 1 if self.group else False
         if many and side in ("left", "right"):
             self.focus = [m for m in self.group if m.side == side] or None
@@ -554,6 +669,10 @@ class _Walk:
             self.muted = self.tip = self.port = False
             return
         vein = following if isinstance(following, Item) and following.start == item.end and following.kind == "vein" else None
+        if vein is not None and self.words[vein.start] == "neck" and before in _INTO:
+            self.used.add(index + 1)
+            self.on_place(index + 1, Item(item.start, vein.end, "place", ("neck", side)))
+            return
         if vein is not None:
             self.used.add(index + 1)
             self._enter(side, str(vein.value), before)
@@ -566,7 +685,9 @@ class _Walk:
 
     def on_vein(self, index: int, item: Item) -> None:
         before = self.words[item.start - 1] if item.start else ""
-        if isinstance(item.value, str):
+        if self.words[item.start] == "neck" and before in _INTO:
+            self.on_place(index, Item(item.start, item.end, "place", "neck"))
+        elif isinstance(item.value, str):
             self._enter("", item.value, before)
 
     def _enter(self, side: str, vein: str, before: str) -> None:
@@ -589,6 +710,14 @@ class _Walk:
                 mention.tip_said = True
 
     def _set_side(self, mention: Mention, side: str) -> None:
+        if side == "both" and not mention.side and mention.type == T.CHEST_TUBE and mention.plural:
+            other = self._clone(mention)
+            mention.side, other.side = "left", "right"
+            other.stated, other.removed, other.present = list(mention.stated), mention.removed, mention.present
+            mention.ordinal, other.ordinal = 1, 2
+            self.mentions.append(other)
+            self.group = [*self.group, other]
+            return
         if side == "both" or not side or mention.side:
             return
         mention.side = side
@@ -615,6 +744,11 @@ class _Walk:
             mention.type = LOOK_ALIKE
         mention.vein, mention.loose, mention.definite = vein, False, False
 
+    def on_for_dialysis(self, index: int, item: Item) -> None:
+        for mention in self.targets():
+            if mention.type in (T.INTERNAL_JUGULAR_CVC, T.SUBCLAVIAN_CVC_OR_PORT) and mention.subtype == "standard":
+                mention.subtype = "dialysis"
+
     def on_finding(self, index: int, item: Item) -> None:
         self.muted = True
         self.pending = []
@@ -626,6 +760,13 @@ class _Walk:
             return
         if item.start and self.words[item.start - 1] in ("since", "than", "from", "compared", "as", "to", "with"):
             return
+        if item.start and self.words[item.start - 1] in ("on", "in", "at") or item.end == len(self.words):
+            # "which lay in the right main bronchus on the earlier film": what was just said is no longer so
+            for mention, spots in self.recent:
+                mention.spots = spots
+            self.recent = []
+            if item.end < len(self.words):
+                return
         self.past = True
 
     def on_now(self, index: int, item: Item) -> None:
@@ -674,6 +815,12 @@ class _Walk:
             self._advise(advice)
             return
         self.skip_from = True
+        after = words[item.end] if item.end < len(words) else ","
+        if form == "past" and words[item.end - 1] in ("withdrawn", "pulled") and (after in (",", ";", "and") or after in _OPEN):
+            if after not in ("from", "by", "to", "slightly", "into", "with", "relative", "compared") and not self.muted:
+                for mention in self.targets():
+                    mention.withdrawn = True
+                self.said = True
 
     @staticmethod
     def _wanted(form: str, prior: list[str], following: list[str]) -> bool:
@@ -702,13 +849,25 @@ class _Walk:
         self.tip = self.port = False
         self.said = True
 
+    def on_direction(self, index: int, item: Item) -> None:
+        """ "ETT 3.2 above carina": in a chest, a bare number means centimetres."""
+        number = _value(self.words[item.start - 1]) if item.start and item.value != "from" else None
+        if number is None or not self.words[item.start - 1][0].isdigit() or not 0.3 <= number <= 15:
+            return
+        if self.target or self.muted or self.past or index + 1 >= len(self.nodes):
+            return
+        following = self.nodes[index + 1]
+        if isinstance(following, Item) and following.kind == "place" and following.value in ("carina", "caj", "gej", "arch"):
+            self.used.add(index + 1)
+            self._measure(number, following.value, item.value)
+
     def on_unit(self, index: int, item: Item) -> None:
         span = self._number(item.start)
         if span is None:
             return
         number, first = span
         cm = number / 10 if item.value == "mm" else number
-        if self.target or self.muted or cm > 40 or self.past:
+        if self.target or self.muted or cm > 40 or self.past or "compared" in self.before(first, 3):
             return
         direction, place, last = self._landmark(index)
         if place is None:
@@ -816,6 +975,14 @@ class _Walk:
         if self.target or self.past or self._of_finding(index, item):
             return
         near_before = self.before(item.start, 4)
+        if not _OPPOSITE.isdisjoint(self.before(item.start, 2)) or self.words[item.end : item.end + 3] == ["on", "opposite", "side"]:
+            side = "opposite"
+        if near_before[-1:] == ["by"] and not self.tip or near_before[-2:] in (["hidden", "by"], ["obscured", "by"]):
+            return
+        if (not _MAYBE.isdisjoint(near_before) or near_before[-2:] in (["close", "to"], ["adjacent", "to"], ["next", "to"])) and any(
+            m.spots or m.distance for m in self.targets()
+        ):
+            return  # a second place, less sure: "but may be at the junction"
         if self.skip_from and "from" in near_before and not self.tip:
             return
         if "not" in near_before[-2:] or ("no" in near_before[-3:] and "longer" in near_before):
@@ -837,12 +1004,14 @@ class _Walk:
         able = [m for m in self.targets() if m.fits(place) and self._same_side(m, side)]
         if self.tip and not self.plural_tip and len(able) > 1:
             able = able[-1:]
+        for mention in self.targets():
+            if place == "midline" and mention.type in _AIRWAY and not mention.side:
+                mention.side = "midline"
         for mention in able:
             if self.port:
                 mention.ports.append(spot)
-                if mention.type == T.CHEST_TUBE and place == "chest_wall":
-                    mention.spots.append(Spot("side_port_out", side, "tip"))
-            else:
+            self.recent.append((mention, list(mention.spots)))
+            if self.tip or not self.port:
                 mention.spots.append(spot)
                 mention.tip_said = mention.tip_said or self.tip
             if mention.type == T.CHEST_TUBE or (not mention.type and mention.family in ("drain", "tube")):
@@ -895,9 +1064,16 @@ class _Walk:
 
 
 _EXCHANGED = frozenset(("for", "with", "by", "to"))
+_SO = frozenset(("so", "until", "such", "that", "till", "place"))
+_OPPOSITE = frozenset(("contralateral", "opposite"))
+_MAYBE = frozenset(("may", "might", "versus", "vs", "possibly", "alternatively"))
+_INTO = frozenset("in into within up over at overlying toward towards inside".split())
+_PAIRED = frozenset((T.CHEST_TUBE, T.PICC))
+_ASK = frozenset("recommend suggest consider advise needs require requires considering".split())
+_ASKED = frozenset("recommended advised suggested planned needed required indicated".split())
 _FUTURE = frozenset(
     "recommend recommended recommends suggest suggested consider should could would may might can need needs require requires"
-    " planned pending awaiting before pre if plan for benefit prior".split()
+    " planned pending awaiting before pre if plan for benefit prior will preparing attempted".split()
 ) - {"for", "prior"}
 _MODAL = frozenset(
     "should could recommend recommended recommendation recommends recommending suggest suggested suggestion suggests consider"

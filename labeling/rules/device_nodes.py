@@ -21,7 +21,7 @@ _LEXICON: Lexicon[tuple[str, Any]] = Lexicon(
     SPELLINGS,
     [
         "endotracheal tracheostomy nasogastric orogastric mediastinal subclavian thoracostomy peripherally catheter"
-        " introducer carina cavoatrial brachiocephalic malpositioned pneumothorax effusion atelectasis"
+        " unchanged introducer carina cavoatrial brachiocephalic malpositioned pneumothorax effusion atelectasis"
     ],
 )
 # A sentence without any of these names no device: the last word of every name.
@@ -36,6 +36,7 @@ ANAPHORS = frozenset(
 ) | {"unchanged", "kinked", "coiled", "looped", "standard", "satisfactory", "malpositioned", "one", "other"}
 
 _RUN = frozenset(("side", "vein", "mod", "bare", "device", "ordinal"))
+_LUNG = ("lung_upper", "lung_mid", "lung_lower")
 _IN = frozenset(
     "in into within inside at over overlying overlies near toward towards up onto along to projecting projects around by"
     " level against overlie adjacent reaches reaching below above beyond past".split()
@@ -178,6 +179,7 @@ def _items(words: list[str]) -> list[Phrase | Item]:
     at = 0
     while at < len(found):
         item = found[at]
+        before = nodes[-1] if nodes else None
         if item.kind not in _RUN:
             nodes.append(item)
             at += 1
@@ -190,7 +192,19 @@ def _items(words: list[str]) -> list[Phrase | Item]:
         lung = next((i.value for i in found[at:stop] if i.kind == "place"), "")
         run = [i for i in found[at:stop] if i.kind != "place"]
         for node in _phrase_of(run, words):
-            nodes.append(node._replace(place=lung) if lung and isinstance(node, Phrase) else node)
+            if isinstance(node, Phrase):
+                if (
+                    isinstance(before, Item)
+                    and before.kind == "place"
+                    and before.value in _LUNG
+                    and before.end == node.start
+                    and node.name.type in ("", T.CHEST_TUBE)
+                ):
+                    lung = before.value  # "apical right chest tube"
+                    nodes.pop()
+                before = None
+                node = node._replace(place=lung)
+            nodes.append(node)
         at = stop
     return nodes
 
@@ -200,7 +214,7 @@ def _lies_between(found: list[Item], at: int) -> bool:
     item = found[at]
     return (
         item.kind == "place"
-        and item.value in ("lung_upper", "lung_mid", "lung_lower")
+        and item.value in _LUNG
         and at + 1 < len(found)
         and found[at + 1].start == item.end
         and found[at + 1].kind in ("device", "bare", "mod")

@@ -47,8 +47,15 @@ _TABLE: list[tuple[str, str, bool, str]] = [
         False,
         "ett|endotracheal|endotracheal tube/tubing/cannula/catheter|endo tracheal tube|et tube|e t tube|e t t|et tip"
         "|orotracheal/nasotracheal tube?|oro/naso tracheal tube?|breathing tube|tracheal tube|intubation tube|airway tube"
-        "|double/dual lumen endotracheal/endobronchial/et tube|double lumen ett/tube|endobronchial tube|intubated|reintubated"
+        "|intubated|reintubated"
         "|endotracheal airway|orotracheal/endotracheal intubation|endotrach tube?",
+    ),
+    (
+        T.ENDOTRACHEAL_TUBE,
+        "double_lumen",
+        False,
+        "double/dual lumen endotracheal/endobronchial/et/tracheal/bronchial tube?|double/dual lumen ett/tube|endobronchial tube"
+        "|dlt|dlett|bronchial blocker tube",
     ),
     (
         T.TRACHEOSTOMY_TUBE,
@@ -65,9 +72,15 @@ _TABLE: list[tuple[str, str, bool, str]] = [
         "ngt|ogt|ng|og|ng tube/catheter/line|og tube/catheter|n g tube|o g tube|n g t|ng slash og tube?|og slash ng tube?"
         "|ngt slash ogt|ogt slash ngt|nasogastric|nasogastric tube/catheter/line|orogastric|orogastric tube/catheter"
         "|naso/oro gastric/enteric tube|nasal/oral gastric/enteric tube|nasogastric slash orogastric tube"
-        "|orogastric slash nasogastric tube|enteric tube/catheter|enteric suction/drainage/decompression tube/catheter"
+        "|orogastric slash nasogastric tube"
         "|gastric tube|gastric decompression/suction tube|esophagogastric tube|esophageal tube|enterogastric tube"
-        "|salem sump|salem sump tube|sump tube|gastric sump|levin tube|ryle tube?|stomach tube|decompression tube|enteral tube",
+        "|salem sump|salem sump tube|sump tube|gastric sump|levin tube|ryle tube?|stomach tube|decompression tube",
+    ),
+    (
+        T.NASOGASTRIC_TUBE,
+        "standard",
+        True,
+        "enteric tube/catheter|enteric suction/drainage/decompression tube/catheter|enteral tube|esophagogastric tube|gi tube",
     ),
     (
         T.NASOGASTRIC_TUBE,
@@ -91,7 +104,7 @@ _TABLE: list[tuple[str, str, bool, str]] = [
         "|hickman|hickman catheter/line|broviac|broviac catheter|groshong|groshong catheter|hohn catheter"
         "|tunneled catheter/line|tunneled central venous? catheter/line|vascular access catheter|central vascular catheter"
         "|central vein catheter/line|vascular catheter|cvp line/catheter|central lines|cv line/catheter|central cath"
-        "|central iv line|central intravenous line/catheter|chest wall? central venous line/catheter|arrow catheter",
+        "|neck line/catheter|central iv line|central intravenous line/catheter|chest wall? central venous line/catheter|arrow catheter",
     ),
     (
         T.INTERNAL_JUGULAR_CVC,
@@ -176,7 +189,7 @@ _TABLE: list[tuple[str, str, bool, str]] = [
         f"|post sternotomy drain/tube|mediastinal surgical drain|mediastinal thoracostomy tube|poststernotomy drain/tube"
         "|superior/inferior/midline mediastinal drain/tube|postoperative mediastinal drain/tube|midline drain|midline chest"
         " tube/drain|transmediastinal drain/tube|mediastinal pigtail drain/catheter|blake mediastinal drain|mediastinal"
-        " slash chest tube|retrocardiac drain/tube",
+        " slash chest tube|retrocardiac drain/tube|mt|mts",
     ),
     (
         T.MEDIASTINAL_DRAIN,
@@ -318,6 +331,7 @@ def device_phrases() -> Iterator[tuple[str, tuple[str, Name]]]:
                     yield " ".join(many), (kind, name._replace(plural=True))
     for word in ("extubated", "extubation"):
         yield word, ("device", Name(T.ENDOTRACHEAL_TUBE, removed=True))
+    yield "bilateral cts", ("device", Name(T.CHEST_TUBE, side="both", plural=True))
     yield "decannulated", ("device", Name(T.TRACHEOSTOMY_TUBE, removed=True))
     yield "decannulation", ("device", Name(T.TRACHEOSTOMY_TUBE, removed=True))
     for side, letter in (("right", "r"), ("left", "l")):
@@ -328,6 +342,10 @@ def device_phrases() -> Iterator[tuple[str, tuple[str, Name]]]:
         for noun in ("ijc", "ijcvc", "ij cvc"):
             yield f"{letter}{noun}", ("device", Name(T.INTERNAL_JUGULAR_CVC, vein="ij", side=side))
         yield f"{letter}ct", ("device", Name(T.CHEST_TUBE, side=side))
+        yield f"{side} ct", ("device", Name(T.CHEST_TUBE, side=side))
+        yield f"{side} cts", ("device", Name(T.CHEST_TUBE, side=side, plural=True))
+        yield f"{side} one", ("bare", Name("", side=side, family="one"))
+        yield f"{side} sided one", ("bare", Name("", side=side, family="one"))
         yield f"{letter}picc", ("device", Name(T.PICC, side=side))
         yield f"{letter}ue picc", ("device", Name(T.PICC, side=side))
     for family, patterns in _BARE.items():

@@ -12,7 +12,6 @@ from studies.report_text import NOT_OBSERVED, Sentence
 
 _EFFUSIONS = ("pleural_effusion", "pneumothorax")
 _SIZED = (Severity.MODERATE, Severity.SEVERE)
-_SMALL = (Severity.MINIMAL, Severity.MILD)
 
 
 def read_lines_and_tubes(sentences: Sequence[Sentence], findings: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -74,8 +73,8 @@ def _entry(instance: Instance, findings: Sequence[Mapping[str, Any]], only_chest
 def _pleural(side: str, findings: Sequence[Mapping[str, Any]], only_chest_tube: bool) -> tuple[str, list[int]]:
     """An effusion or pneumothorax on the tube's own side that is at least moderate, or worse than before.
 
-    A finding without a side counts when the report has one chest tube only. A new finding counts as worse unless it is
-    called small: a tube whose drained space fills again does not do its work.
+    A finding without a side counts when the report has one chest tube only. A new one is worse than before, whatever its
+    size: a drained space that fills again was not kept empty.
     """
     moderate: list[int] = []
     worse: list[int] = []
@@ -86,9 +85,7 @@ def _pleural(side: str, findings: Sequence[Mapping[str, Any]], only_chest_tube: 
             continue
         if finding["severity"] in _SIZED:
             moderate += finding["sentences"]
-        elif finding["comparison"] == Comparison.WORSE or (
-            finding["comparison"] == Comparison.NEW and finding["severity"] not in _SMALL
-        ):
+        elif finding["comparison"] in (Comparison.WORSE, Comparison.NEW):
             worse += finding["sentences"]
     if moderate:
         return Pleural.MODERATE_OR_LARGER.value, sorted(set(moderate))

@@ -42,8 +42,13 @@ class AnatomyReader(Clause):
         if self.qualities:
             for quality in self.qualities:
                 self.pair(quality, [(name, self.groups[-1].sides)])
-        elif not self.after:
+        elif not self.after or self._is_subject():
             self.anatomies.append((name, self.groups[-1].sides))
+
+    def _is_subject(self) -> bool:
+        """Whether a verb and a quality follow: "other than atelectasis the lungs are clear"."""
+        kinds = [phrase.value.kind for phrase in self.phrases[self.at + 1 : self.at + 3]]
+        return kinds == [Kind.VERB, Kind.QUALITY]
 
     def read_quality(self) -> None:
         _, name, also = self.phrases[self.at].value

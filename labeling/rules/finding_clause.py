@@ -182,7 +182,7 @@ class Clause:
         if not joined or (self.scope is Kind.NEGATION and not self.since_cue):  # "pneumothorax without tension"
             return
         for group in groups:
-            if group.sides and (group.severity or group.comparison) and joined[0].own_side and not self.anatomies:
+            if group.sides and (group.severity or group.comparison) and joined[0].sides and not self.anatomies:
                 self._say_of_side(group, joined)
                 continue
             for side in group.sides:
@@ -226,7 +226,7 @@ class Clause:
             statement.own_side = bool(statement.sides)
             statement.severity = group.severity
             statement.comparison = group.comparison
-            if before and not group and before.assertion == assertion:
+            if before and joint is Kind.AND and not group and before.assertion == assertion:
                 statement.comparison = before.comparison
             if not statement.sides and labels[0] not in _LENT_NO_SIDE:
                 statement.sides = before.sides if before else self.inherit

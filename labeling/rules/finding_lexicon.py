@@ -7,7 +7,8 @@ under ASIDE when it is none.
 
 from __future__ import annotations
 
-# label -> phrases. "a+b" is two labels of one phrase. What "collapse", "volume_loss", "cm" are, the sentence tells.
+# label -> phrases. "a+b" is two labels of one phrase, "a+b?" leaves the second open. What "collapse", "volume_loss" and
+# "cm" are, the sentence tells.
 FINDINGS: dict[str, str] = {
     "hyperinflation": (
         "hyperinflation|hyperinflated|hyper inflation/inflated|hyperexpansion|hyperexpanded|hyper expanded/expansion|"
@@ -16,7 +17,7 @@ FINDINGS: dict[str, str] = {
         "large/high/elevated/increased lung? volume|emphysematous hyperinflation|overaeration|overaerated"
     ),
     "interstitial_opacity": (
-        "interstitial opacity/marking/prominence/thickening/infiltrate/density/pattern/change/change/coarsening/"
+        "interstitial opacity/marking/prominence/thickening/density/pattern/change/coarsening/"
         "abnormality/process/opacification|interstitial disease|"
         "prominent/coarse/coarsened/increased/accentuated interstitial/lung marking|"
         "increased/prominent/coarse/coarsened interstitium|"
@@ -25,6 +26,7 @@ FINDINGS: dict[str, str] = {
         "interstitial lung? marking prominence|prominence of interstitial/lung marking|"
         "increase/increased in interstitial marking|chronic interstitial"
     ),
+    "interstitial_opacity+infiltrate": "interstitial infiltrate/infiltration",
     "interstitial_opacity+lung_opacity": "interstitial and/slash alveolar/airspace/alveolar opacity/infiltrate/"
     "disease/process",
     "pleural_effusion+pleural_thickening": "pleural fluid/effusion and/or/andor/slash pleural? thickening",
@@ -36,17 +38,17 @@ FINDINGS: dict[str, str] = {
         "pulmonary? fibrosis|fibrotic change/lung/disease/opacity?|pulmonary/lung/interstitial fibrosis|fibrosing|"
         "fibrotic|interstitial fibrotic change"
     ),
-    "atelectasis": "atelectasis|atelectatic|atelectases|lobar/segmental collapse",
+    "atelectasis": "atelectasis|atelectatic|lobar/segmental collapse",
     "volume_loss": "volume loss|loss of lung? volume",
     "collapse": "collapse|collapsed|lung/lobe collapse|collapsed lung/lobe|collapse of lung/lobe",
     "costophrenic_angle_blunting": "blunted costophrenic|costophrenic/cp angle? blunting",
     "pleural_effusion": (
-        "effusion|pleural effusion/fusion|hydrothorax|hemothorax|haemothorax|chylothorax|empyema|"
+        "effusion|pleural effusion/fusion|hydrothorax|hemothorax|chylothorax|empyema|"
         "pleural fluid/liquid/collection|pleural fluid collection|parapneumonic effusion|fluid in pleural space|"
         "fluid in minor/major? fissure|fissural fluid|layering fluid|subpulmonic fluid/effusion|"
         "pleural/parapneumonic fluid"
     ),
-    "pneumothorax": "pneumothorax|pneumothoraces|pleural air|tension pneumothorax|air in pleural space",
+    "pneumothorax": "pneumothorax|pleural air|tension pneumothorax|air in pleural space",
     "pleural_effusion+pneumothorax": (
         "hydropneumothorax|hemopneumothorax|haemopneumothorax|pyopneumothorax|hydro pneumothorax"
     ),
@@ -81,11 +83,11 @@ FINDINGS: dict[str, str] = {
         "old healed fracture deformity|bony or soft tissue abnormality|rib crowding"
     ),
     "fracture": (
-        "fracture|fractured|fx|compression deformity|compressed vertebra|vertebral compression|"
-        "compression fracture/fx|compression deformity of|wedge fracture|vertebral/vertebra deformity|"
+        "fracture|fractured|compression deformity|compressed vertebra|vertebral compression|"
+        "compression fracture|compression deformity of|wedge fracture|vertebral/vertebra deformity|"
         "vertebral body? compression deformity"
     ),
-    "fracture+rib_fracture": "rib fracture/fx|fractured rib|rib deformity|deformity of rib",
+    "fracture+rib_fracture": "rib fracture|fractured rib|rib deformity|deformity of rib",
     "bronchial_wall_thickening": (
         "bronchial wall? thickening/cuffing|peribronchial wall? thickening/cuffing/prominence/opacity|"
         "bronchial/airway wall thickening|airway thickening|thickened bronchial wall|bronchitis|bronchitic change|"
@@ -134,7 +136,7 @@ FINDINGS: dict[str, str] = {
     ),
     "diaphragm_elevation": "eventration|diaphragmatic? eventration",
     "pulmonary_edema": (
-        "edema|oedema|pulmonary edema/oedema|alveolar/interstitial/airspace/perihilar edema|"
+        "edema|pulmonary edema|alveolar/interstitial/airspace/perihilar edema|"
         "interstitial and/or alveolar edema|kerley|kerley b? line|fluid/volume overload|overhydration|overloaded"
     ),
     "heart_failure": (
@@ -150,9 +152,12 @@ FINDINGS: dict[str, str] = {
         "deviation of trachea/mediastinum|midline shift|trachea deviated"
     ),
     "nodule": (
-        "nodule|nodular opacity/density/infiltrate/lesion/focus/consolidation/shadow|nodularity|"
-        "noncalcified/uncalcified nodule|non calcified nodule|coin lesion|pulmonary nodular|micronodule|"
-        "pulmonary/lung nodule|nodular appearing? opacity|rounded/round opacity/density"
+        "nodule|nodular lesion/focus|nodularity|noncalcified/uncalcified nodule|non calcified nodule|coin lesion|"
+        "pulmonary nodular|micronodule|pulmonary/lung nodule"
+    ),
+    # an opacity for certain, perhaps a nodule
+    "lung_opacity+nodule?": (
+        "nodular appearing? opacity|nodular density/infiltrate/consolidation/shadow|rounded/round opacity/density"
     ),
     "mass": (
         "mass|masslike|mass like|masslike opacity/density/consolidation|mass like opacity/density/consolidation|"
@@ -163,7 +168,7 @@ FINDINGS: dict[str, str] = {
     "pleural_thickening": (
         "pleural/apical/biapical/pleuroparenchymal thickening|apical cap|biapical cap|thickening of pleura|"
         "thickened pleura|pleural plaque/calcification|apical/biapical capping|calcified/noncalcified pleural plaque|"
-        "apical pleural thickening/cap|fibrothorax|thickening of minor/major? fissure|fissural thickening|"
+        "apical pleural thickening/cap|fibrothorax|thickening of/in minor/major? fissure|fissural thickening|"
         "pleural and parenchymal thickening|pleural reaction"
     ),
     "scarring": (
@@ -240,7 +245,7 @@ ASIDE = (
     "airway disease|small airway disease|reactive airway disease|cardiac valve|vascular disease|artifact|"
     "overlying artifact|pulmonary embolism/embolus|coronary artery disease|bowel gas|gastric bubble|air bubble|"
     "oxygen|bullet|shrapnel|metallic/sclerotic/bony/calcific/calcified/radiopaque/low/fat density|cystic fibrosis|"
-    "foreign body|ards|copd|chronic? obstructive pulmonary/lung/airway disease|bulla|bleb|bullet fragment|"
+    "foreign body|ards|copd|chronic? obstructive pulmonary/lung/airway disease|bulla|bleb|bullet fragment|finding of|"
     "cardiac apex|eventration repair|subclavian|jugular|vascular pedicle|great vessel"
 )
 
@@ -263,7 +268,7 @@ ANATOMY: dict[str, str] = {
         "heart|heart size|cardiac size/silhouette/contour/shadow/border?|cardiac silhouette size|size of heart|"
         "heart shadow/contour/silhouette/border|cardiac|cardiopericardial silhouette|"
         "cardiac/heart size and/or contour/shape/configuration|cardiac contour and size|heart and? pericardium|"
-        "left/right? ventricle|transverse cardiac? diameter|cardiac and pericardial silhouette|"
+        "left/right? ventricle/atrium|transverse cardiac? diameter|cardiac and pericardial silhouette|"
         "cardiovascular silhouette|cardiothoracic ratio|cardiovascular structure"
     ),
     "cardiomediastinum": (
@@ -285,7 +290,7 @@ ANATOMY: dict[str, str] = {
     "pleura": "pleura|pleural space/surface/margin/cavity|pleural",
     "bone": (
         "bone|bony structure/thorax/element/skeleton/cage/anatomy?|osseous structure/thorax/element/skeleton?|"
-        "skeletal structure|skeleton|thoracic cage|rib cage|ribcage|spine|thoracic spine/vertebra|t/l/c spine|"
+        "skeletal structure|skeleton|thoracic cage|rib cage|ribcage|spine|thoracic spine/vertebra|t/c spine|"
         "vertebral body/column|vertebra|clavicle|shoulder|sternum|scapula|humerus|skeletal|"
         "bony and soft tissue structure?|dorsal spine|endplate|vertebral endplate|thoracolumbar|lumbar spine|"
         "cervical spine|osseous and soft tissue structure|thoracolumbar spine|regional skeleton|bone and soft tissue"
@@ -339,7 +344,7 @@ QUALITY: dict[str, str] = {
         "normal in? size and contour/configuration/shape|without abnormality/pathology|normal in contour and size|"
         "preserved|upper/high/top limit/normal/range? of normal|upper limit of? normal size?|high/top/upper normal|"
         "top normal in? size|not remarkable|upper normal in? size|limit of normal|free of disease|"
-        "upper limit of normal in size|nonenlarged|not enlarged|normal size|without focal? abnormality|"
+        "upper limit of normal in size|nonenlarged|not enlarged|normal size|without abnormality|"
         "mid limit of normal|maintained|nondilated|normal limit in size"
     ),
     "expanded": "expanded|well/adequately/normally/symmetrically/fully expanded/inflated/aerated/ventilated",
@@ -349,7 +354,7 @@ QUALITY: dict[str, str] = {
     ),
     "midline": "midline|in midline|nondeviated",
     "enlarged": (
-        "enlarged|enlargement|enlarge|dilated|dilation|dilatation|widened|wide|widening|globular|big|enlarging|"
+        "enlarged|enlargement|enlarge|dilated|dilation|dilatation|widened|wide|widening|globular|big|"
         "hypertrophy|hypertrophic|enlarged in size|increased in size|distended"
     ),
     "prominent": "prominent|prominence|prominent in size|fullness|full",

@@ -76,7 +76,12 @@ class SentenceReader(AnatomyReader):
         return False
 
     def read_abnormality(self) -> None:
-        if self.scope is Kind.NEGATION:
+        following = self.phrases[self.at + 1].value.kind if self.at + 1 < len(self.phrases) else None
+        if self.scope is Kind.NEGATION and following not in (
+            Kind.WEAK_HEDGE,
+            Kind.HEDGE,
+            Kind.SO,
+        ):  # "findings to suggest"
             self.statements.append(Statement((NO_FINDING_LABEL,), POSITIVE))
             self.since_cue += 1
         self._pass_over()
@@ -108,8 +113,8 @@ class SentenceReader(AnatomyReader):
         if self.at + 1 == len(self.phrases) or self.words[phrase.end - 1] not in _DEGREES:
             return False
         following = self.phrases[self.at + 1]
-        if following.value.kind is Kind.QUALITY and self.anatomy_follows(self.at + 1):
-            return False  # "mildly increased vascular markings"
+        if following.value.kind is Kind.QUALITY and (self.anatomies or self.anatomy_follows(self.at + 1)):
+            return False  # "mildly increased vascular markings", "heart size is mildly increased"
         return following.start == phrase.end and bool({"worse", "improved"}.intersection(following.value[1:]))
 
     # Cues before
@@ -153,8 +158,8 @@ class SentenceReader(AnatomyReader):
             return False
         for following in self.phrases[self.at + 1 :]:
             kind = following.value.kind
-            if kind in (Kind.FINDING, Kind.ASIDE, Kind.ABNORMALITY, Kind.QUALITY):
-                return False
+            if kind in (Kind.FINDING, Kind.ASIDE, Kind.ABNORMALITY, Kind.QUALITY, Kind.SO):
+                return False  # "may represent ...", "may be due to ..."
             if kind in HARD_ENDS:
                 break
         return True
@@ -213,6 +218,8 @@ class SentenceReader(AnatomyReader):
         self.breaks()
 
     def accompanies(self) -> None:
+        if self.list:
+            self.leave_modifiers()  # "opacity, increased, with small effusion"
         self.inherit = self.list[-1].sides if self.list else ()
         subject = [anatomy for anatomy in self.subject if anatomy[0] == "aorta"]
         self._close()

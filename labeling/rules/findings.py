@@ -7,7 +7,7 @@ from functools import cache, lru_cache
 from typing import Any
 
 from labeling.rules.assertion import CUES, Kind
-from labeling.rules.finding_clause import NEGATIVE, POSITIVE, SIDELESS, Meaning, Statement
+from labeling.rules.finding_clause import NEGATIVE, POSITIVE, SIDELESS, UNCERTAIN, Meaning, Statement
 from labeling.rules.finding_lexicon import ABNORMALITY, ANATOMY, ASIDE, FINDINGS, QUALITY
 from labeling.rules.finding_reader import SentenceReader
 from labeling.rules.finding_spelling import SPELLINGS
@@ -29,7 +29,7 @@ _TWO_USES: dict[str, Meaning] = {
 }
 _EXPLAINS_VOLUME_LOSS = frozenset(
     "hemithorax thorax sided hand lobectomy pneumonectomy thoracotomy resection surgical postsurgical surgery "
-    "postoperative scarring scar fibrosis fibrotic".split()
+    "postoperative expected scarring scar fibrosis fibrotic".split()
 )
 
 Entry = tuple[str, str, str, str, str]  # label, assertion, side, severity, comparison
@@ -74,7 +74,12 @@ def read_sentence(text: str) -> tuple[Entry, ...]:
         assertion, comparison = statement.assertion, statement.comparison
         if (assertion == NEGATIVE) is not (comparison == "resolved"):
             comparison = ""  # what is denied did not change; what has resolved is denied
-        for label in statement.labels:
+        for name in statement.labels:
+            label = name.removesuffix("?")
+            if label != name and assertion == POSITIVE:
+                assertion = UNCERTAIN
+            if label == "fracture" and assertion == NEGATIVE and len(statement.labels) > 1:
+                continue  # "no rib fracture" says nothing of other bones
             sides = statement.sides if label not in SIDELESS or label == NO_FINDING_LABEL else ()
             for side in sides or (_UNSAID,):
                 entries[(label, assertion, side, statement.severity or _UNSAID, comparison or _UNSAID)] = None

@@ -21,13 +21,13 @@ _NAMES: dict[LineTubeType, str] = {
         | (?:chest|pleural)\b[^.;]{{0,40}}?\b{_DRAIN}
         | tube\s+thoracostom(?:y|ies) | thora(?:costomy|cotomy)\s+{_DRAIN} | thoracostom(?:y|ies)
         | pig\s?-?tails?(?:\s+{_DRAIN})? | pleur-?\s?x(?:\s+{_DRAIN})? | pleurex(?:\s+{_DRAIN})? | intercostal\s+{_DRAIN}
-        | \bICCs?\b | \bICDs?\b | drain(?:age)?\s+{_DRAIN} | aspira\b | blakes? | drains?\b | drainage\b | tubes\b | tube\b
+        | \b(?:R|L|right|left|bilat\w*)\.?\s+CTs?\b | \b[RL]CTs?\b | \bICCs?\b | \bICDs?\b | drain(?:age)?\s+{_DRAIN} | aspira\b | blakes? | drains?\b | drainage\b | tubes\b | tube\b
         | catheters?\b""",
     LineTubeType.ENDOTRACHEAL_TUBE: rf"""
         (?:oral\s+|naso-?|oro-?)?(?:endo-?)?(?:tracheal|bronchial)\s+(?:\w+\s+)?{_HEAD} | endo-?\s?trach\w*(?:\s+{_HEAD})?
         | (?:oro|naso)-?tracheal(?:\s+{_HEAD})? | \bE\.?\s?T\.?\s?T\b\.? | \bETTs\b | \bE\.?\s?T\.?[\s/-]+(?:tubes?|tip|cuff)
         | \bE\.?T\.? (?=\s*(?:,|and|&|/|in|at|\d|is|tip)) | breathing\s+tube | double[\s-]lumen\s+tube | (?:re-?)?intubat\w*
-        | extubat\w* | airway\s+tube | endotracheal\w*""",
+        | tubes?\s+(?:\w+\s+){{0,3}}?(?:in|within)\s+(?:the\s+)?trachea | extubat\w* | airway\s+tube | endotracheal\w*""",
     LineTubeType.TRACHEOSTOMY_TUBE: rf"""
         trach(?:e?ostom(?:y|ies)|eotom(?:y|ies))(?:\s+(?:appliance|device|{_HEAD}))? | trache?a?s?(?:\s+{_HEAD})\b
         | \btrach(?:e?s)?\b | \btracheal\s+(?:cannula|appliance)\b | trache\w*stom\w* | shiley | bivona | portex
@@ -67,7 +67,7 @@ _NAMES: dict[LineTubeType, str] = {
         | \bSG\b(?:\s+{_HEAD})? | \bS-G\b | pulmonary\s+artery\b""",
     LineTubeType.MEDIASTINAL_DRAIN: rf"""
         (?:mediastin\w*|retro-?sternal|sub-?sternal|peri-?cardi\w*|post-?sternotomy)\b[^.;]{{0,40}}?\b{_DRAIN}
-        | {_DRAIN}\b[^.;]{{0,40}}?\b(?:mediastin\w*|peri-?cardi\w*|retro-?sternal)""",
+        | \bMTs?\b | {_DRAIN}\b[^.;]{{0,40}}?\b(?:mediastin\w*|peri-?cardi\w*|retro-?sternal)""",
     LineTubeType.INTRA_AORTIC_BALLOON_PUMP: rf"""
         intra-?\s?aortic(?:\s+counter-?\s?pulsation)?\s+balloon(?:[\s-]+(?:counter-?pulsation\s+)?(?:pumps?|{_HEAD}|device))*
         | \bIABPs?\b | \bIABs?\b | \bIABCP?\b | (?:aortic\s+)?balloon\s?-?\s?(?:pumps?|{_HEAD}|device) | aortic\s+balloon

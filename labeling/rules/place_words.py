@@ -68,7 +68,7 @@ _PLACES: dict[str, str] = {
     "|arterial tree|arterial system|brachiocephalic artery|innominate artery|arterial location/position",
     "extravascular": "extravascular|extra vascular|extravasated|outside vessel|outside vein|extraluminal|outside vascular"
     "|outside vasculature|outside venous system|extravenous|perforated",
-    "neck": "neck|right/left neck|jugular vein cephalad|cervical region|soft tissues neck|lower neck|upper neck|base neck",
+    "neck": "jugular vein cephalad|cervical region|soft tissues neck|lower neck|upper neck|base neck",
     # pulmonary arteries
     "pa": "pulmonary artery|pa|pulmonary arterial system|pulmonary arterial|right or left pulmonary artery",
     "main_pa": "main pulmonary artery|pulmonary trunk|main pa|main pulmonary artery segment|pulmonary artery trunk|main pulmonary"
@@ -215,6 +215,7 @@ _PLACES: dict[str, str] = {
     "|paramediastinal region|paravertebral|paraspinal region|medially against mediastinum|abutting mediastinum|against mediastinum"
     "|right/left? heart border|adjacent to mediastinum|right/left? paramediastinal region|cardiac border|abuts mediastinum|juxtamediastinal"
     "|right/left? cardiac border|right/left? cardiac margin|medial mediastinum",
+    "outside_mediastinum": "outside mediastinum|out mediastinum|external to mediastinum|outside mediastinal contour|extramediastinal",
     "pericardium": "pericardium|pericardial|pericardial space/sac|intrapericardial",
     "heart": "heart|cardiac silhouette|cardiac shadow|heart shadow|cardiac|cardiac apex|left ventricle|left atrium|cardiac region"
     "|inferior heart|base heart|cardiac outline|left heart border",
@@ -286,7 +287,15 @@ def _levels(organ: str, upper: str, middle: str, lower: str) -> dict[str, str]:
     }
 
 
-def place_phrases() -> Iterator[tuple[str, tuple[str, str]]]:
+_THIRDS = {
+    "lung_upper": "upper/superior/high/uppermost/apical",
+    "lung_mid": "mid/middle",
+    "lung_lower": "lower/inferior/basal/basilar/low/lowermost",
+}
+_HALVES = "hemithorax/lung/thorax/zone"
+
+
+def place_phrases() -> Iterator[tuple[str, tuple[str, str | tuple[str, str]]]]:
     """Give (phrase, ("place", place)) for the lexicon."""
     tables: list[dict[str, str]] = [
         {"svc": "svc|superior vena cava|vena cava|superior caval vein|superior vena caval|cava"},
@@ -300,3 +309,12 @@ def place_phrases() -> Iterator[tuple[str, tuple[str, str]]]:
             for pattern in patterns.split("|"):
                 for words in expand(pattern):
                     yield " ".join(words), ("place", place)
+    for place, thirds in _THIRDS.items():
+        for side in ("left", "right"):
+            for pattern in (
+                f"{thirds} {side} {_HALVES} zone/field?",
+                f"{thirds} {side} pleural space/cavity",
+                f"{thirds} part/aspect/portion/third {side} {_HALVES}",
+            ):
+                for words in expand(pattern):
+                    yield " ".join(words), ("place", (place, side))

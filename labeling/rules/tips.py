@@ -83,7 +83,6 @@ _PLEURAL = {
     "ruq": "below_diaphragm",
     "luq": "below_diaphragm",
     "stomach": "below_diaphragm",
-    "side_port_out": "side_port_outside_rib_cage",
     "chest_wall": "outside_chest",
     "soft_tissue": "outside_chest",
     "axillary": "outside_chest",
@@ -212,6 +211,7 @@ _TABLES: dict[str, dict[str, str]] = {
         "pericardium": "pericardium",
         "heart": "pericardium",
         "chest_wall": "outside_mediastinum",
+        "outside_mediastinum": "outside_mediastinum",
         "soft_tissue": "outside_mediastinum",
         "abdomen": "outside_mediastinum",
         "luq": "outside_mediastinum",
@@ -305,6 +305,8 @@ def tip_of(device_type: str, spot: Spot, insertion_side: str) -> str | None:
             return directed
         if spot.place in LANDMARKS and device_type in _VENOUS_TYPES:
             return None
+    if device_type in _VENOUS_TYPES and spot.side == "opposite":
+        return "contralateral_vein"
     if (
         device_type in _VENOUS_TYPES
         and spot.place in _CROSSING

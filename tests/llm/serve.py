@@ -92,6 +92,7 @@ class ServedModel:
             "HF_HUB_OFFLINE": "1",
             "TRANSFORMERS_OFFLINE": "1",
         }
+        libc = ctypes.CDLL(None)  # before the fork, where loading could hang
         return subprocess.Popen(
             command,
             env=environment,
@@ -100,7 +101,7 @@ class ServedModel:
             stdout=out,
             stderr=subprocess.STDOUT,
             start_new_session=True,  # a group of its own, so that kill() takes the engine's processes too
-            preexec_fn=_die_with_parent,
+            preexec_fn=lambda: libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL),  # no server is left when the tests die
         )
 
     def kill(self) -> None:
@@ -133,10 +134,6 @@ class ServedModel:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.kill()
-
-
-def _die_with_parent() -> None:
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _free_port() -> int:

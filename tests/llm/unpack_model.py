@@ -11,7 +11,6 @@ from pathlib import Path
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
-from transformers.utils import logging
 
 
 def find_gguf() -> Path:
@@ -25,7 +24,6 @@ def find_gguf() -> Path:
 
 def unpack(folder: Path) -> None:
     """Write config, bfloat16 weights, tokenizer and chat template to `folder`."""
-    logging.disable_progress_bar()
     gguf = find_gguf()
     tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
     loaded = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name)

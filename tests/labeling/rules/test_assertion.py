@@ -23,7 +23,7 @@ def said(text: str) -> str:
         ("No large effusion.", "-pleural_effusion"),
         ("Without overt edema.", "-pulmonary_edema"),
         ("No acute osseous abnormality.", "-osseous_abnormality"),
-        ("No displaced rib fracture.", "-fracture -rib_fracture"),
+        ("No displaced rib fracture.", "-rib_fracture"),
         ("Neither pneumothorax nor effusion.", "-pneumothorax -pleural_effusion"),
         ("Negative for pneumothorax.", "-pneumothorax"),
         ("Pneumothorax is not seen.", "-pneumothorax"),
@@ -51,6 +51,8 @@ def test_a_denial_is_negative(text: str, expected: str):
         ("No change in the effusion.", "+pleural_effusion"),
         ("Right pneumothorax without evidence of tension.", "+pneumothorax"),
         ("No focal consolidation, mild edema.", "-consolidation +pulmonary_edema"),
+        ("The opacity has not resolved.", "+lung_opacity"),
+        ("No findings to suggest edema, stable cardiomegaly.", "-pulmonary_edema +cardiomegaly"),
         ("No left effusion; small right effusion.", "-pleural_effusion +pleural_effusion"),
     ],
 )
@@ -74,6 +76,9 @@ def test_a_denial_ends_where_something_new_begins(text: str, expected: str):
         ("Pneumonia could have this appearance.", "?pneumonia"),
         ("Findings suggestive of edema.", "?pulmonary_edema"),
         ("Borderline heart size.", "?cardiomegaly"),
+        ("Minimal if any residual pneumothorax.", "?pneumothorax"),
+        ("Atelectasis with or without infection.", "+atelectasis ?pneumonia"),
+        ("Nodular opacity.", "+lung_opacity ?nodule"),
         ("Atelectasis, less likely pneumonia.", "+atelectasis ?pneumonia"),
     ],
 )

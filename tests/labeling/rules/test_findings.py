@@ -179,6 +179,11 @@ def test_hydropneumothorax_is_both():
         ("Pulmonary edema has nearly resolved.", "pulmonary_edema positive improved"),
         ("Slight interval worsening of edema, now moderate.", "pulmonary_edema positive moderate worse"),
         ("Right pneumothorax, now small, previously moderate.", "pneumothorax positive right mild"),
+        ("Enlarging left pneumothorax.", "pneumothorax positive left worse"),
+        ("Opacity, increased, with small effusion.", "lung_opacity positive worse"),
+        ("Right effusion has increased and is now moderate.", "pleural_effusion positive right moderate worse"),
+        ("Effusion: moderate right, small left.", "pleural_effusion positive left mild"),
+        ("Heart size is mildly increased.", "cardiomegaly positive mild"),
         ("Heart is mildly enlarged but stable.", "cardiomegaly positive mild unchanged"),
     ],
 )

@@ -447,7 +447,7 @@ NO_SENTENCE_99 = json.dumps(
 def test_an_invalid_answer_is_shown_its_problem_and_never_kept(fault):
     outcome, stub = ask_with(fault)
     assert outcome.answer is None
-    assert outcome.failure.startswith("no valid answer in 3 tries; the last one is ")
+    assert outcome.failure.startswith("no valid answer in 3 tries; the last one ")
     assert stub.stats.chat_requests == 3
     last = stub.body_of(-1)["messages"]
     assert "This answer cannot be accepted" in last[-1]["content"]
