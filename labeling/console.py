@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from labeling.config import LabelConfig
@@ -101,13 +101,13 @@ class Screen:
     def table(self, written: Written) -> None:
         devices = {name for name, _ in written.devices}
         if devices:
-            table = Table("line or tube", *_PLACEMENTS, title="Lines and tubes by placement")
+            table = Table(_name("line or tube"), *_PLACEMENTS, title="Lines and tubes by placement")
             for device in LineTubeType:
                 if device.value in devices:
                     table.add_row(device.value, *(_number(written.devices[device.value, p]) for p in _PLACEMENTS))
             self._out.print(table)
         if written.findings:
-            table = Table("finding", *(m.value for m in Mention), title="Reports by finding")
+            table = Table(_name("finding"), *(m.value for m in Mention), title="Reports by finding")
             for finding in Finding:
                 table.add_row(finding.value, *(_number(written.findings[finding.value, m.value]) for m in Mention))
             self._out.print(table)
@@ -162,6 +162,10 @@ class Screen:
 def _mark(text: Text, spans: Iterable[Span], style: str) -> None:
     for span in spans:
         text.stylize(style, span.start, span.end)
+
+
+def _name(header: str) -> Column:
+    return Column(header, no_wrap=True, min_width=max(len(finding.value) for finding in Finding))
 
 
 def _number(count: int) -> str:

@@ -74,6 +74,8 @@ class Sentence(NamedTuple):
 
 def _is_stop(text: str, at: int, match: re.Match[str]) -> bool:
     """Whether the dot at this place ends a sentence: not in "Dr. Lee", "approx. 4 cm", "1. Stable"."""
+    if match.group().startswith("?") and (match.start() == at or text[match.start() - 1] in " \t\n,;(/"):
+        return False  # "Opacity, ? pneumonia": a question mark that opens a doubt
     if match.group() != ".":
         return True
     word = _LAST_WORD.search(text, at, match.end())

@@ -5,7 +5,8 @@ Policies, since reports leave them open:
 - "likely", "probable", "consistent with", "compatible with" state the finding; "may", "possible", "suggestive of",
   "cannot exclude", "rule out", "versus" hedge it; "unlikely" denies it.
 - "A or B", "A versus B" hedge both, except among atelectasis, scar, fibrosis and pleural thickening: readers name one
-  linear shadow by either word. "A and/or B", "A/B" state both.
+  linear shadow by either word. "A and/or B", "A/B" state both. "Nodular opacity" states an opacity, hedges a
+  nodule.
 - "borderline cardiomegaly", "borderline enlarged" state it (minimal), "borderline heart
   size" and "prominent heart" hedge it, "upper limits of normal" denies it.
 - "history of", "to evaluate for", "if" say nothing about this film.

@@ -113,7 +113,7 @@ _ROLES: dict[tuple[str, str], str] = {
     "|larger|smaller|more|radiopaque|1|2|3|one|two|three|four|multiple|several|both|pair|numerous|couple|portion"
     "|previously|seen|noted|described|demonstrated|prior|old|preexisting|pre existing|anterior|posterior|initial|original|separate|coexisting|presumed|probable|likely|apparent|possible",
     ("tip", ""): "tip|distal tip|catheter tip|line tip|tube tip|tips|distal end|distal aspect|terminus|end|distal extent|tip end|terminate"
-    "|terminates|terminating|end in|ends|ending|inferior tip|leading edge|distal portion|marker|radiopaque marker|radiopaque tip|proximal"
+    "|terminates|terminating|ends|ending|inferior tip|leading edge|distal portion|marker|radiopaque marker|radiopaque tip|proximal"
     " marker|superior marker|tip marker|metallic tip|end point|terminal portion|terminal end|terminal tip|termination|superior tip|weighted"
     " tip|end hole|terminated|tip marker|distal tips|tip region|leading tip|balloon tip|terminal marker|opaque marker|proximal tip"
     "|upper tip|metallic marker|distal marker|proximal end|metal tip|lower end|bevel|tip catheter|upper marker|distal terminus",

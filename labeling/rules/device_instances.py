@@ -183,7 +183,10 @@ class Assembly:
             near = [i for i in pool if i.sentences[-1] == latest]
             if mention.advice is not Advice.NONE and not mention.family and not any(_troubled(i) for i in near):
                 near = [i for i in self.instances if _troubled(i) and not i.removed and i.advice() is Advice.NONE] or near
-            if mention.plural and len(near) > 1:
+            gone = [i for i in pool if i.removed]
+            if mention.removed and gone:
+                chosen = gone[-1:]
+            elif mention.plural and len(near) > 1:
                 chosen = near
             else:
                 troubled = [i for i in near if mention.advice is not Advice.NONE and _troubled(i)]
@@ -265,6 +268,8 @@ class Assembly:
         if instance in self._touched and (
             mention.listed or mention.second or mention.ordinal or (mention.removed != instance.removed)
         ):
+            return False
+        if mention.first and len(instance.mentions) and instance.mentions[0].second:
             return False
         if mention.second and instance.ordinal != 2 and not (instance.type in _SINGLE):
             return False

@@ -87,6 +87,7 @@ class Mention:
         "plural",
         "present",
         "removed",
+        "first",
         "second",
         "side",
         "spots",
@@ -111,6 +112,7 @@ class Mention:
         self.plural = name.plural
         self.definite = False
         self.second = False
+        self.first = False  # "the first", "the original one", named beside a second one
         self.ordinal = 0
         self.denied = False
         self.planned = False
@@ -179,6 +181,7 @@ class _Walk:
         self.focus_first = False
         self.ordinals = 0  # how many of "one ... another ..." have been met
         self.ordinal_side = ""
+        self.respective = int("respectively" in words)  # the number of the device that the next place is for
         self.recent: list[tuple[Mention, list[Spot]]] = []  # spots of this clause, before its last one
 
     # -- helpers -------------------------------------------------------------------------------------------------------
@@ -264,6 +267,8 @@ class _Walk:
             return
         if not name.type and self._refers(node, name):
             return
+        if gap == ["("] and self.group and self.group[-1].type == name.type and not node.side and not node.second:
+            return  # "nasogastric tube (NGT)"
         new = self._make(node, name)
         denied = self._denied(node.start, gap)
         joined = bool(self.group) and not self.said and self._joins(index, node, gap)
@@ -276,20 +281,23 @@ class _Walk:
         if self.exchange == "open" and self.group and not joined and not _EXCHANGED.isdisjoint(gap):
             for mention in self.targets():
                 mention.removed = True
-                if new and new[0].type == mention.type and not new[0].side:
+                if not new[0].side and (new[0].type == mention.type or {new[0].type, mention.type} <= _VENOUS_SET):
                     new[0].side = mention.side
             self.exchange = ""
         if self.exchange == "active" and not joined:
             for mention in new:
                 mention.removed = True
             self.exchange = ""
-        if joined:
+        before_all = self.group[0] if self.group and self.group[0].type == "*" else None
+        if joined and before_all is None:
             self.group = [*self.group, *new]
             pending = self.pending or self.shared_pending
         else:
             self.group = new
             self.said = False
             pending = self.pending
+            if before_all is not None and not {":", "(", "including", "include", "includes", "are", "as"}.isdisjoint(gap):
+                pending = [*pending, *(("stated", value) for value in before_all.stated)]
             self.shared_pending = [op for op in pending if op[0] in ("removal", "placed", "stated", "tip")]
             self.tip = self.port = self.past = False
         self.focus = None
@@ -335,13 +343,15 @@ class _Walk:
             count = int((after + "".join(self.words[node.end + 1 : node.end + 2]))[1])
             both = False
         paired = node.side == "both" or (both and not node.side and name.type in _PAIRED)
-        sides = ["left", "right"] if paired else [node.side] * (min(count, 4) if name.plural or count > 1 and after[:1] == "x" else 1)
+        order = ["right", "left"] if "right" in self.words[node.start : node.start + 1] else ["left", "right"]
+        sides = order if paired else [node.side] * (min(count, 4) if name.plural or count > 1 and after[:1] == "x" else 1)
         made = []
         for number, side in enumerate(sides):
             mention = Mention(name, side)
             if not side and "midline" in [before, *self.words[node.start : node.end]]:
                 mention.side = "midline"
             mention.second = node.second
+            mention.first = not _FIRST.isdisjoint(self.words[node.start : node.end])
             mention.ordinal = number + 1 if len(sides) > 1 else 0
             mention.both = both
             made.append(mention)
@@ -437,7 +447,7 @@ class _Walk:
     def on_stated(self, index: int, item: Item) -> None:
         position, strength = item.value
         words = self.words
-        if self.past or self.muted:
+        if self.past or self.muted or (self.target and position is StatedPosition.SATISFACTORY):
             return
         if position is not StatedPosition.SATISFACTORY or strength != WEAK:
             prior = self.before(item.start, 4)
@@ -478,7 +488,7 @@ class _Walk:
             self.said = True
         elif phrase is not None or any(isinstance(n, Phrase) or n.kind == "group" for n in self.nodes[index + 1 :]):
             self.pending.append(("stated", value))
-        else:
+        elif item.start <= 1:  # "Unchanged in position." speaks of the device before; "dilated loops of bowel" does not
             self.anaphor()
             self._apply("stated", value, self.group)
 
@@ -559,7 +569,7 @@ class _Walk:
             self.said = True
 
     def on_tip(self, index: int, item: Item) -> None:
-        plural = "tips" in self.words[item.start : item.end]
+        plural = "tips" in self.words[item.start : item.end] or self.words[item.start : item.end] in (["end"], ["terminate"])
         gap = self.gap(item.start)
         if self.target and not _SO.isdisjoint(gap):
             return
@@ -655,6 +665,15 @@ class _Walk:
             return
         before = self.words[item.start - 1] if item.start else ""
         side = item.value
+        if before == "on" and item.start > 1 and words_that(self.words, item.start) and self.group and side in ("left", "right"):
+            old = self.group[-1]
+            if old.side and old.side != side:  # "that on the left": another of the same kind
+                new = self._clone(old)
+                new.side, new.listed = side, True
+                self.mentions.append(new)
+                self.group, self.focus, self.said = [new], None, False
+                self.muted = self.tip = self.port = False
+                return
         later = any(isinstance(n, Item) and n.kind == "ordinal" for n in self.nodes[index + 1 :])
         if before == "on" and any(m.ordinal and not m.side for m in self.group) and side != "both" and (later or self.focus):
             if self.focus is not None and not self.focus[0].side:
@@ -669,7 +688,7 @@ class _Walk:
             self.muted = self.tip = self.port = False
             return
         vein = following if isinstance(following, Item) and following.start == item.end and following.kind == "vein" else None
-        if vein is not None and self.words[vein.start] == "neck" and before in _INTO:
+        if vein is not None and self.words[vein.start] == "neck" and before in _INTO and self.tip:
             self.used.add(index + 1)
             self.on_place(index + 1, Item(item.start, vein.end, "place", ("neck", side)))
             return
@@ -685,7 +704,7 @@ class _Walk:
 
     def on_vein(self, index: int, item: Item) -> None:
         before = self.words[item.start - 1] if item.start else ""
-        if self.words[item.start] == "neck" and before in _INTO:
+        if self.words[item.start] == "neck" and before in _INTO and self.tip:
             self.on_place(index, Item(item.start, item.end, "place", "neck"))
         elif isinstance(item.value, str):
             self._enter("", item.value, before)
@@ -987,6 +1006,10 @@ class _Walk:
             return
         if "not" in near_before[-2:] or ("no" in near_before[-3:] and "longer" in near_before):
             return
+        if index and isinstance(self.nodes[index - 1], Item) and not self.tip:
+            said = self.nodes[index - 1]
+            if said.kind == "stated" and said.value[0] in _AT_A_BEND and item.start - said.end <= 3:  # type: ignore[union-attr]
+                return  # "kinked at the skin"
         if not self.group:
             if side in ("left", "right") and item.start and words[item.start - 2 if item.start > 1 else 0] in _ON:
                 self.side_said = side
@@ -1002,7 +1025,10 @@ class _Walk:
             how = "path" if words[self.nodes[index - 1].start].startswith(("cours", "cross", "travers", "pass", "enter", "desc")) else how
         spot = Spot(place, side, how, direction, near)
         able = [m for m in self.targets() if m.fits(place) and self._same_side(m, side)]
-        if self.tip and not self.plural_tip and len(able) > 1:
+        if self.respective and len(able) > 1:
+            able = [able[min(self.respective - 1, len(able) - 1)]]
+            self.respective += 1
+        elif self.tip and not self.plural_tip and len(able) > 1:
             able = able[-1:]
         for mention in self.targets():
             if place == "midline" and mention.type in _AIRWAY and not mention.side:
@@ -1064,11 +1090,14 @@ class _Walk:
 
 
 _EXCHANGED = frozenset(("for", "with", "by", "to"))
+_AT_A_BEND = (StatedPosition.KINKED, StatedPosition.FRACTURED)
 _SO = frozenset(("so", "until", "such", "that", "till", "place"))
 _OPPOSITE = frozenset(("contralateral", "opposite"))
 _MAYBE = frozenset(("may", "might", "versus", "vs", "possibly", "alternatively"))
 _INTO = frozenset("in into within up over at overlying toward towards inside".split())
+_VENOUS_SET = frozenset((T.INTERNAL_JUGULAR_CVC, T.PICC, T.SUBCLAVIAN_CVC_OR_PORT, T.SWAN_GANZ_CATHETER))
 _PAIRED = frozenset((T.CHEST_TUBE, T.PICC))
+_FIRST = frozenset(("first", "original", "existing", "preexisting", "older"))
 _ASK = frozenset("recommend suggest consider advise needs require requires considering".split())
 _ASKED = frozenset("recommended advised suggested planned needed required indicated".split())
 _FUTURE = frozenset(
@@ -1084,6 +1113,10 @@ _MODAL = frozenset(
 _BE = frozenset(("be", "being"))
 _BEEN = frozenset("been was were is are being have has had having".split())
 _DONE = frozenset("interval after following since post has have been was were s/p subsequent recent status".split())
+
+
+def words_that(words: list[str], at: int) -> bool:
+    return words[at - 2] in ("that", "those")
 
 
 def _value(word: str) -> float | None:

@@ -10,12 +10,26 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from labeling.rules.device_context import COUNT_WORDS, SPELLINGS, context_phrases
-from labeling.rules.device_words import LOOK_ALIKE, SHARED_ADJECTIVES, Name, device_phrases
+from labeling.rules.device_words import LOOK_ALIKE, PLURAL_NOUNS, SHARED_ADJECTIVES, Name, device_phrases
 from labeling.rules.lexer import Lexicon
 from labeling.rules.place_words import place_phrases
 from labeling.vocabulary import LineTubeType as T
 
 _phrases: list[tuple[str, tuple[str, Any]]] = [*place_phrases(), *context_phrases(), *device_phrases()]
+_KEPT_PLURALS = {f"{noun}s" for noun in PLURAL_NOUNS} | {"tips", "terminates", "ends", "has", "is", "as"}
+
+
+def _singular(phrases: list[tuple[str, tuple[str, Any]]]) -> list[tuple[str, tuple[str, Any]]]:
+    """Phrases with plain plurals made singular, as the words of a report are folded; "tubes" stays, it counts."""
+    words = {word for phrase, _ in phrases for word in phrase.split()}
+
+    def fold(word: str) -> str:
+        return word[:-1] if word.endswith("s") and word[:-1] in words and word not in _KEPT_PLURALS else word
+
+    return [(" ".join(map(fold, phrase.split())), value) for phrase, value in phrases]
+
+
+_phrases = _singular(_phrases)
 _LEXICON: Lexicon[tuple[str, Any]] = Lexicon(
     _phrases,
     SPELLINGS,
@@ -36,6 +50,7 @@ ANAPHORS = frozenset(
 ) | {"unchanged", "kinked", "coiled", "looped", "standard", "satisfactory", "malpositioned", "one", "other"}
 
 _RUN = frozenset(("side", "vein", "mod", "bare", "device", "ordinal"))
+_CHEST_NOUNS = ("tube", "tubes", "drain", "drains")
 _LUNG = ("lung_upper", "lung_mid", "lung_lower")
 _IN = frozenset(
     "in into within inside at over overlying overlies near toward towards up onto along to projecting projects around by"
@@ -174,7 +189,14 @@ def _bare_vein(run: list[Item], words: list[str], side: str, vein: str) -> Itera
 
 def _items(words: list[str]) -> list[Phrase | Item]:
     """Names assembled, places with their sides."""
-    found = [Item(m.start, m.end, m.value[0], m.value[1]) for m in _LEXICON.find(words)]
+    found: list[Item] = []
+    for match in _LEXICON.find(words):
+        start, end, (kind, value) = match.start, match.end, match.value
+        if kind == "place" and words[end - 1] == "chest" and end < len(words) and words[end] in _CHEST_NOUNS:
+            noun = Name(str(T.CHEST_TUBE), plural=words[end].endswith("s"))  # "lower chest tube" is no tube in the lower chest
+            found += [Item(start, end - 1, kind, value), Item(end - 1, end + 1, "device", noun)]
+        elif not found or found[-1].end <= start:
+            found.append(Item(start, end, kind, value))
     nodes: list[Phrase | Item] = []
     at = 0
     while at < len(found):
@@ -209,6 +231,26 @@ def _items(words: list[str]) -> list[Phrase | Item]:
     return nodes
 
 
+def _share_names(nodes: list[Phrase | Item], words: list[str]) -> list[Phrase | Item]:
+    """ "Right apical and left basal chest tubes": the first side has the noun of the second."""
+    shared: list[Phrase | Item] = []
+    for node in nodes:
+        if isinstance(node, Phrase) and node.name.type and shared and words[node.start - 1] == "and":
+            place, at = "", len(shared) - 1
+            last = shared[at]
+            if isinstance(last, Item) and last.kind == "place" and last.value in _LUNG and at and last.end == node.start - 1:
+                place, at = last.value, at - 1
+                last = shared[at]
+            beside = last.end == node.start - 1 or (place and last.end == shared[-1].start)
+            if isinstance(last, Item) and last.kind == "side" and beside and last.value != "both" and (node.name.plural or place):
+                before = words[last.start - 1] if last.start else ""
+                if before not in ("on", "from", "to", "at"):
+                    end = shared[-1].end
+                    shared[at:] = [node._replace(start=last.start, end=end, side=last.value, place=place, count=1)]
+        shared.append(node)
+    return shared
+
+
 def _lies_between(found: list[Item], at: int) -> bool:
     """Whether the place at `at` is an adjective inside a name: "right apical chest tube"."""
     item = found[at]
@@ -231,4 +273,4 @@ def read_nodes(words: list[str]) -> tuple[list[str], list[Phrase | Item]]:
     """Give the words, shared nouns spelt out, and the names, places and other phrases among them, in order."""
     if not SHARED_WORDS.isdisjoint(words):
         words = _share_nouns(words)
-    return words, _items(words)
+    return words, _share_names(_items(words), words)

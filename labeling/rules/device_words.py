@@ -268,7 +268,7 @@ _TABLE: list[tuple[str, str, bool, str]] = [
         "no_device",
         "standard",
         False,
-        "kerley line|kerley b? line|skin line|suture line|staple line|fracture line|septal line|fissure line|azygoesophageal"
+        "bowel loop|loop bowel|dilated loop|kerley line|kerley b? line|skin line|suture line|staple line|fracture line|septal line|fissure line|azygoesophageal"
         " line|paratracheal line/stripe|paraspinal line/stripe|junction line|joint line|aortopulmonary line|white line"
         "|pleural reflection/stripe/fluid/effusion/thickening|mediastinal line|interstitial/reticular/linear line|linear"
         " opacity|line shadow|subpleural line|lung line|bowel line|visceral pleural line|pleural edge|visceral pleural edge"
@@ -308,14 +308,14 @@ _SHARED = {
     T.MEDIASTINAL_DRAIN: "mediastinal|pericardial|retrosternal|substernal",
     T.PICC: "picc",
 }
-_PLURAL_HEADS = frozenset(
+PLURAL_NOUNS = frozenset(
     "tube catheter line drain pigtail cannula port picc sheath introducer cvc ngt ett iabp lead wire pump dobhoff swan"
-    " thoracostomy tracheostomy".split()
+    " thoracostomy tracheostomy device structure apparatus dht".split()
 )
 
 
 def _plural(words: tuple[str, ...]) -> tuple[str, ...] | None:
-    return (*words[:-1], words[-1] + "s") if words[-1] in _PLURAL_HEADS else None
+    return (*words[:-1], words[-1] + "s") if words[-1] in PLURAL_NOUNS else None
 
 
 def device_phrases() -> Iterator[tuple[str, tuple[str, Name]]]:

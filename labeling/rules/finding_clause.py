@@ -34,6 +34,9 @@ _CONJUNCTIONS = frozenset({Kind.AND, Kind.OR, Kind.VERSUS})
 # One linear shadow that readers name by either word: "scar or atelectasis", "scar versus atelectasis" state both.
 _SAME_SHADOW = frozenset({"atelectasis", "scarring", "pleural_thickening", "pulmonary_fibrosis"})
 
+# What "may represent ..." is said of; of a disease, "may" hedges the disease itself.
+SHADOWS = frozenset({"lung_opacity", "interstitial_opacity", "nodule", "mass", "infiltrate", "consolidation"})
+
 Sides = tuple[str, ...]
 Anatomy = tuple[str, Sides]  # name, and the side said before it
 
@@ -52,6 +55,11 @@ class Statement:
         self.severity = ""
         self.comparison = ""
         self.joint = joint  # what joins it to the statement before: COMMA, AND, OR, VERSUS or None
+
+    def is_particular(self) -> bool:
+        """Whether it is said for itself: of a shadow or the heart, or with a side, a size or a change."""
+        described = bool(self.sides or self.severity or self.comparison)
+        return described or "cardiomegaly" in self.labels or not SHADOWS.isdisjoint(self.labels)
 
 
 class Group:
@@ -265,6 +273,12 @@ class Clause:
             alternatives = []
         else:
             alternatives = [before, *made]
+            # "pneumothorax, consolidation or effusion" is one list; "small effusion, atelectasis or infiltrate" is not
+            for at in range(len(self.list) - 1, 0, -1):
+                earlier = self.list[at - 1]
+                if self.list[at].joint is not Kind.COMMA or earlier.is_particular():
+                    break
+                alternatives.append(earlier)
         for statement in alternatives:
             if statement.assertion == POSITIVE:
                 statement.assertion = UNCERTAIN

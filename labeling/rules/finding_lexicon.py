@@ -48,7 +48,7 @@ FINDINGS: dict[str, str] = {
         "fluid in minor/major? fissure|fissural fluid|layering fluid|subpulmonic fluid/effusion|"
         "pleural/parapneumonic fluid"
     ),
-    "pneumothorax": "pneumothorax|pleural air|tension pneumothorax|air in pleural space",
+    "pneumothorax": "pneumothorax|pleural air|air in pleural space",
     "pleural_effusion+pneumothorax": (
         "hydropneumothorax|hemopneumothorax|haemopneumothorax|pyopneumothorax|hydro pneumothorax"
     ),
@@ -243,7 +243,7 @@ ASIDE = (
     "mastectomy|cholecystectomy|heart/cardiac disease|heart/lung transplant|mass effect|bone density|"
     "breast|mammary|other/additional/further/remaining abnormality/finding|density of bone|air fluid level|"
     "airway disease|small airway disease|reactive airway disease|cardiac valve|vascular disease|artifact|"
-    "overlying artifact|pulmonary embolism/embolus|coronary artery disease|bowel gas|gastric bubble|air bubble|"
+    "pulmonary embolism/embolus|coronary artery disease|bowel gas|gastric bubble|air bubble|"
     "oxygen|bullet|shrapnel|metallic/sclerotic/bony/calcific/calcified/radiopaque/low/fat density|cystic fibrosis|"
     "foreign body|ards|copd|chronic? obstructive pulmonary/lung/airway disease|bulla|bleb|bullet fragment|finding of|"
     "cardiac apex|eventration repair|subclavian|jugular|vascular pedicle|great vessel"
@@ -331,7 +331,7 @@ ANATOMY: dict[str, str] = {
         "soft tissue|upper abdomen|abdomen|visualized? abdominal structure|bowel gas pattern|extrathoracic soft tissue"
     ),
     "chest": (
-        "chest|thorax|chest xray/radiograph/film/exam/examination|radiograph|xray|x ray|chest x? ray?|examination|"
+        "chest|cxr|thorax|chest xray/radiograph/film/exam/examination|radiograph|xray|x ray|chest x? ray?|examination|"
         "exam|study|film"
     ),
 }

@@ -11,14 +11,12 @@ from collections.abc import Callable
 
 from labeling.rules.assertion import HARD_ENDS, REACH_TO_LIST_END, REACH_TO_NEXT_NOUN, Kind
 from labeling.rules.finding_anatomy import AnatomyReader
-from labeling.rules.finding_clause import MODIFIERS, NEGATIVE, POSITIVE, UNCERTAIN, Group, Statement
+from labeling.rules.finding_clause import MODIFIERS, NEGATIVE, POSITIVE, SHADOWS, UNCERTAIN, Group, Statement
 from labeling.rules.finding_pairs import NORMAL
 from labeling.vocabulary import NO_FINDING_LABEL
 
 _DEGREES = frozenset("slight slightly mild mildly minimal minimally moderately marked markedly".split())
 _MODALS = frozenset({"may", "might", "could"})
-# What "may represent ..." is said of; of a disease, "may" hedges the disease itself.
-_SHADOWS = frozenset({"lung_opacity", "interstitial_opacity", "nodule", "mass", "infiltrate", "consolidation"})
 _BEGINS_ANEW = frozenset({"mild", "minimal", "moderate", "unchanged", "worse", "improved"})
 _HEDGES = frozenset({Kind.HEDGE, Kind.WEAK_HEDGE, Kind.POSSIBLE})
 _NORMAL_LUNG = (("lung_opacity",), NEGATIVE)
@@ -52,6 +50,8 @@ class SentenceReader(AnatomyReader):
             if not self.groups[-1].severity or self.words[phrase.start - 1][0].isdigit():
                 return
             labels = ("cardiomegaly",)
+        if labels == ("cardiomegaly",) and "borderline" in self.qualities:
+            self.groups[-1].severity = "minimal"
         qualities, self.qualities, self.anatomies = self.qualities, [], []
         self.state(labels, self.assertion())
         self.after = True
@@ -154,7 +154,7 @@ class SentenceReader(AnatomyReader):
             return False
         if phrase.value.kind is Kind.POSSIBLE:
             return phrase.value.value == "either side" and not self.finding_follows(self.at)
-        if self.words[phrase.start] not in _MODALS or not _SHADOWS.isdisjoint(self.list[-1].labels):
+        if self.words[phrase.start] not in _MODALS or not SHADOWS.isdisjoint(self.list[-1].labels):
             return False
         for following in self.phrases[self.at + 1 :]:
             kind = following.value.kind
@@ -282,7 +282,9 @@ class SentenceReader(AnatomyReader):
     def _scope_ends(self, joint: Kind) -> bool:
         """Whether this comma or "and" ends the scope that is open."""
         if self.scope in REACH_TO_NEXT_NOUN:
-            return bool(self.since_cue) or (joint is Kind.COMMA and not self.finding_follows(self.at))
+            return bool(self.since_cue) or (
+                joint is Kind.COMMA and (self.scope is Kind.HISTORY or not self.finding_follows(self.at))
+            )
         if not self.since_cue and self.scope in REACH_TO_LIST_END:
             # "PTX: no, ..." but not "no small, loculated effusion"
             return self.scope is Kind.NEGATION and joint is Kind.COMMA and not self.finding_follows(self.at)

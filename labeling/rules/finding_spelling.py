@@ -52,6 +52,7 @@ SPELLINGS: dict[str, str] = {
     "tumour": "tumor",
     "cephalisation": "cephalization",
     "mets": "metastasis",
+    "dz": "disease",
     "bullae": "bulla",
     # anatomy
     "pulm": "pulmonary",

@@ -11,12 +11,12 @@ Linux only, as vLLM for CPU is. The environment and the weights are made by setu
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import re
 import signal
 import socket
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -29,7 +29,20 @@ VENV = ROOT / ".venv-llm"
 MODEL_NAME = "SmolLM2-135M-Instruct"
 MAX_MODEL_TOKENS = 8192  # what the model was trained for
 START_TIMEOUT_S = 300.0
-_PR_SET_PDEATHSIG = 1
+
+# Runs the server and takes the whole process group down when this process is gone, however it went: vLLM's workers
+# outlive their parent.
+_KEEPER = """
+import os, signal, subprocess, sys, threading
+
+def end_with_tests():
+    os.read(0, 1)  # returns when the tests' end of the pipe is closed
+    os.killpg(0, signal.SIGKILL)
+
+server = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL)
+threading.Thread(target=end_with_tests, daemon=True).start()
+os._exit(server.wait() & 255)
+"""
 
 
 def is_set_up() -> bool:
@@ -92,16 +105,14 @@ class ServedModel:
             "HF_HUB_OFFLINE": "1",
             "TRANSFORMERS_OFFLINE": "1",
         }
-        libc = ctypes.CDLL(None)  # before the fork, where loading could hang
         return subprocess.Popen(
-            command,
+            [sys.executable, "-c", _KEEPER, *command],
             env=environment,
             cwd=VENV,  # not the repository: its folders would be found by import
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=out,
             stderr=subprocess.STDOUT,
             start_new_session=True,  # a group of its own, so that kill() takes the engine's processes too
-            preexec_fn=lambda: libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL),  # no server is left when the tests die
         )
 
     def kill(self) -> None:
@@ -111,6 +122,8 @@ class ServedModel:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
+        assert self._process.stdin is not None
+        self._process.stdin.close()
         self._process = None
 
     def _answers(self) -> bool:

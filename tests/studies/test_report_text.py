@@ -46,6 +46,7 @@ def test_every_letter_outside_headings_belongs_to_a_sentence(parts):
         ("There is a small effusion in the\nright costophrenic angle.", None),
         ("The endotracheal tube terminates in the mid trachea and the\nNG tube in the stomach.", None),
         ("What now? Tube out!", ["What now?", "Tube out!"]),
+        ("Opacity, ? pneumonia. ? small L PTX.", ["Opacity, ? pneumonia.", "? small L PTX."]),
     ],
 )
 def test_sentences_end_where_a_reader_would_end_them(report, expected):

@@ -70,6 +70,8 @@ def test_a_denial_ends_where_something_new_begins(text: str, expected: str):
         ("?RLL infiltrate", "?infiltrate"),
         ("Atelectasis versus pneumonia.", "?atelectasis ?pneumonia"),
         ("Definite opacity, atelectasis or infiltrate.", "+lung_opacity ?atelectasis ?infiltrate"),
+        ("Pneumothorax, consolidation or effusion.", "?pneumothorax ?consolidation ?pleural_effusion"),
+        ("Small effusion, atelectasis or infiltrate.", "+pleural_effusion ?atelectasis ?infiltrate"),
         ("Edema versus ARDS.", "?pulmonary_edema"),
         ("Rule out pneumothorax.", "?pneumothorax"),
         ("Small effusions suspected.", "?pleural_effusion"),

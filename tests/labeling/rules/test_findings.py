@@ -179,6 +179,7 @@ def test_hydropneumothorax_is_both():
         ("Pulmonary edema has nearly resolved.", "pulmonary_edema positive improved"),
         ("Slight interval worsening of edema, now moderate.", "pulmonary_edema positive moderate worse"),
         ("Right pneumothorax, now small, previously moderate.", "pneumothorax positive right mild"),
+        ("Borderline cardiomegaly.", "cardiomegaly positive minimal"),
         ("Enlarging left pneumothorax.", "pneumothorax positive left worse"),
         ("Opacity, increased, with small effusion.", "lung_opacity positive worse"),
         ("Right effusion has increased and is now moderate.", "pleural_effusion positive right moderate worse"),
