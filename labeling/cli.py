@@ -23,7 +23,7 @@ class StructuredOutput(StrEnum):
 
 def label_reports(
     input: Annotated[  # noqa: A002 - the word users type
-        str | None, typer.Argument(help="CSV, TSV, JSONL or Parquet file of reports, or - for standard input.")
+        str | None, typer.Argument(help="CSV, TSV, JSONL or Parquet file of reports [standard input, also as -].")
     ] = None,
     prompt: Annotated[
         str | None,

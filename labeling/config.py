@@ -21,7 +21,7 @@ class LabelConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     prompt: str
-    input: str
+    input: str = "-"  # standard input
     output: Path | None = None
     id_column: str | None = None
     text_column: str | None = None
@@ -86,9 +86,8 @@ def load_config(file: Path | None, flags: dict[str, Any]) -> LabelConfig:
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             raise ConfigError(f"config {file}: {error}") from None
     values |= {name: value for name, value in flags.items() if value is not None}
-    for needed in ("prompt", "input"):
-        if needed not in values:
-            raise ConfigError(f"no {needed} given" + (f", neither as an option nor in {file}" if file else ""))
+    if "prompt" not in values:
+        raise ConfigError("no prompt given; say what to ask with --prompt, for example all or chest_tube")
     try:
         return LabelConfig.model_validate(values)
     except ValidationError as error:

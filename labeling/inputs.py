@@ -46,6 +46,8 @@ def open_source(
         InputError: no such file, an unknown suffix, not text in that encoding, no such column, nothing in it.
     """
     if given == "-":
+        if sys.stdin.isatty():
+            raise InputError("no input given; name a CSV, JSONL or Parquet file of reports, or send one to standard input")
         path = _spool(sys.stdin.buffer, spool)
         kind = _kind_of_content(path)
     else:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from labeling.rules.device_context import FIRM, WEAK
-from labeling.rules.device_mentions import FAMILIES, Distance, Mention
+from labeling.rules.device_mention import FAMILIES, Distance, Mention
 from labeling.rules.device_words import LOOK_ALIKE
 from labeling.rules.tips import Spot, best_tip, distance_tip, is_bad, later_tip, measured_from, side_port_tip
 from labeling.vocabulary import NOT_AVAILABLE, UNCLEAR_TIP, Advice, StatedPosition
@@ -18,6 +18,7 @@ from labeling.vocabulary import LineTubeType as T
 _PRONOUN_REACH = 2  # sentences back to what "it" or "the tip" may mean
 _SINGLE = frozenset((T.ENDOTRACHEAL_TUBE, T.TRACHEOSTOMY_TUBE, T.SWAN_GANZ_CATHETER, T.INTRA_AORTIC_BALLOON_PUMP))
 _CENTRAL = (T.INTERNAL_JUGULAR_CVC, T.SUBCLAVIAN_CVC_OR_PORT)
+_MEDIASTINAL = frozenset(("mediastinum", "ant_mediastinum", "post_mediastinum", "pericardium"))
 _ABDOMINAL = frozenset(("ruq", "luq", "abdomen", "stomach", "duodenum"))
 # The most exact word for what is wrong wins.
 _EXACT = (
@@ -36,7 +37,19 @@ _ADVICE = (Advice.WITHDRAW, Advice.ADVANCE, Advice.REPOSITION)
 class Instance:
     """One line or tube of the report, with what each sentence says of it."""
 
-    __slots__ = ("listed", "loose", "mentions", "ordinal", "removed", "sentences", "side", "subtype", "type", "verdict_only", "withdrawn")
+    __slots__ = (
+        "listed",
+        "loose",
+        "mentions",
+        "ordinal",
+        "removed",
+        "sentences",
+        "side",
+        "subtype",
+        "type",
+        "verdict_only",
+        "withdrawn",
+    )
 
     def __init__(self, mention: Mention, device_type: str) -> None:
         self.type = device_type
@@ -116,7 +129,9 @@ def _bad_distance(device_type: str, distance: Distance | None) -> bool:
 
 def _tip_of(device_type: str, mention: Mention, side: str) -> str:
     tip = best_tip(device_type, mention.spots, side)
-    if device_type == T.CHEST_TUBE and any(spot.place in ("chest_wall", "soft_tissue", "axillary") for spot in mention.ports):
+    if device_type == T.CHEST_TUBE and any(
+        spot.place in ("chest_wall", "soft_tissue", "axillary") for spot in mention.ports
+    ):
         return "side_port_outside_rib_cage"
     if device_type == T.NASOGASTRIC_TUBE:
         port = side_port_tip(mention.ports)
@@ -128,7 +143,10 @@ def _tip_of(device_type: str, mention: Mention, side: str) -> str:
             said_of_tip = any(spot.how == "tip" for spot in mention.spots)
             return tip if said_of_tip and tip == "stomach" else "below_diaphragm"
     if device_type == T.ENDOTRACHEAL_TUBE and mention.distance is not None and mention.distance.landmark == "carina":
-        if tip in (NOT_AVAILABLE, "mid_trachea", "carina", "lower_trachea") and mention.distance.direction not in ("below", "beyond"):
+        if tip in (NOT_AVAILABLE, "mid_trachea", "carina", "lower_trachea") and mention.distance.direction not in (
+            "below",
+            "beyond",
+        ):
             return "above_carina"
     if tip == NOT_AVAILABLE and mention.distance is not None:
         tip = distance_tip(device_type, *mention.distance)
@@ -182,7 +200,9 @@ class Assembly:
             latest = max(i.sentences[-1] for i in pool)
             near = [i for i in pool if i.sentences[-1] == latest]
             if mention.advice is not Advice.NONE and not mention.family and not any(_troubled(i) for i in near):
-                near = [i for i in self.instances if _troubled(i) and not i.removed and i.advice() is Advice.NONE] or near
+                near = [
+                    i for i in self.instances if _troubled(i) and not i.removed and i.advice() is Advice.NONE
+                ] or near
             gone = [i for i in pool if i.removed]
             if mention.removed and gone:
                 chosen = gone[-1:]
@@ -202,9 +222,9 @@ class Assembly:
         pleural = any(spot.place in ("lung_upper", "lung_lower", "lung_mid", "pleural_space") for spot in mention.spots)
         if mention.family in ("catheter", "line") and (venous or (mention.side and not pleural)):
             self._open(mention, T.INTERNAL_JUGULAR_CVC).loose = True
-        elif mention.family == "drain" and (mention.side or pleural):
-            self._open(mention, T.CHEST_TUBE).loose = True
-        elif mention.family == "catheter" and pleural:
+        elif mention.family == "drain" and any(spot.place in _MEDIASTINAL for spot in mention.spots):
+            self._open(mention, T.MEDIASTINAL_DRAIN)
+        elif (mention.family == "drain" and (mention.side or pleural)) or (mention.family == "catheter" and pleural):
             self._open(mention, T.CHEST_TUBE).loose = True
 
     @staticmethod
@@ -219,7 +239,8 @@ class Assembly:
             return False
         spots = mention.spots + mention.ports
         return not spots or any(
-            best_tip(instance.type, [spot], instance.side) != NOT_AVAILABLE or _is_port(instance.type, spot) for spot in spots
+            best_tip(instance.type, [spot], instance.side) != NOT_AVAILABLE or _is_port(instance.type, spot)
+            for spot in spots
         )
 
     def _open(self, mention: Mention, device_type: str) -> Instance:
@@ -257,13 +278,20 @@ class Assembly:
             central = instance.type in _CENTRAL and mention.type in _CENTRAL
             if not central or not (instance.loose or mention.loose):
                 return False
-            if mention.type == T.SUBCLAVIAN_CVC_OR_PORT and (mention.subtype == "port" or instance.subtype != "standard"):
+            if mention.type == T.SUBCLAVIAN_CVC_OR_PORT and (
+                mention.subtype == "port" or instance.subtype != "standard"
+            ):
                 return False
             if mention.subtype != "standard" or (instance in self._touched):
                 return False
         if mention.side and instance.side and mention.side != instance.side:
             return False
-        if instance in self._touched and mention.type in _SINGLE and not mention.second and mention.removed == instance.removed:
+        if (
+            instance in self._touched
+            and mention.type in _SINGLE
+            and not mention.second
+            and mention.removed == instance.removed
+        ):
             return True
         if instance in self._touched and (
             mention.listed or mention.second or mention.ordinal or (mention.removed != instance.removed)
@@ -271,9 +299,14 @@ class Assembly:
             return False
         if mention.first and len(instance.mentions) and instance.mentions[0].second:
             return False
-        if mention.second and instance.ordinal != 2 and not (instance.type in _SINGLE):
+        if mention.second and instance.ordinal != 2 and instance.type not in _SINGLE:
             return False
-        if mention.ordinal and instance.ordinal and mention.ordinal != instance.ordinal and not mention.side != instance.side:
+        if (
+            mention.ordinal
+            and instance.ordinal
+            and mention.ordinal != instance.ordinal
+            and not mention.side != instance.side
+        ):
             return False
         if mention.subtype != instance.subtype and same_type and not self._same_subtype(mention, instance):
             return False
@@ -304,10 +337,15 @@ class Assembly:
 
 def _troubled(instance: Instance) -> bool:
     tip, distance = instance.tip(), instance.distance()
-    return is_bad(tip, instance.subtype) or instance.stated(tip, distance) not in (
-        StatedPosition.SATISFACTORY,
-        StatedPosition.NOT_STATED,
-    ) or _bad_distance(instance.type, distance)
+    return (
+        is_bad(tip, instance.subtype)
+        or instance.stated(tip, distance)
+        not in (
+            StatedPosition.SATISFACTORY,
+            StatedPosition.NOT_STATED,
+        )
+        or _bad_distance(instance.type, distance)
+    )
 
 
 def _is_port(device_type: str, spot: Spot) -> bool:
@@ -327,7 +365,7 @@ def _share_sides(touched: Sequence[Instance]) -> None:
 
 def settle(instance: Instance) -> bool:
     """Correct a loose type by its place; False when the device is none of the ten types after all."""
-    if instance.withdrawn and not any(m.spots or m.distance or m.stated or m.off for m in instance.mentions):
+    if instance.withdrawn and not any(m.spots or m.ports or m.distance or m.stated or m.off for m in instance.mentions):
         instance.removed = True
     if instance.type == T.CHEST_TUBE and instance.loose:
         places = {spot.place for mention in instance.mentions for spot in mention.spots}

@@ -50,6 +50,14 @@ ANAPHORS = frozenset(
 ) | {"unchanged", "kinked", "coiled", "looped", "standard", "satisfactory", "malpositioned", "one", "other"}
 
 _RUN = frozenset(("side", "vein", "mod", "bare", "device", "ordinal"))
+_AFTER_VEIN = frozenset(
+    ", ; : . ( ) slash and or with in at to is are was were has have tip tips ends end ending terminates terminate terminating"
+    " terminated projects projecting overlies overlying over within into remains remain unchanged stable removed placed lies"
+    " extends extending crosses courses coursing seen noted appears again approach via on near by from reaches reaching"
+    " should could now also malpositioned coiled kinked looped below above x2 out pulled withdrawn advanced unremarkable"
+    " satisfactory standard appropriate good mid lower upper low distal proximal svc ra vein on, as which but does not no"
+    " cephalad without for since followed toward towards up down directed heading catheter line".split()
+)
 _CHEST_NOUNS = ("tube", "tubes", "drain", "drains")
 _LUNG = ("lung_upper", "lung_mid", "lung_lower")
 _IN = frozenset(
@@ -86,7 +94,11 @@ def _share_nouns(words: list[str]) -> list[str]:
     out: list[str] = []
     for at, word in enumerate(words):
         out.append(word)
-        if word not in SHARED_ADJECTIVES or at + 2 >= len(words) or words[at + 1] not in ("and", "slash", ",", "&", "or", "+"):
+        if (
+            word not in SHARED_ADJECTIVES
+            or at + 2 >= len(words)
+            or words[at + 1] not in ("and", "slash", ",", "&", "or", "+")
+        ):
             continue
         if {word, words[at + 2]} <= {"ng", "og", "nasogastric", "orogastric"}:
             continue
@@ -94,7 +106,22 @@ def _share_nouns(words: list[str]) -> list[str]:
             if later in ("tubes", "drains", "catheters", "tube", "drain", "lines"):
                 out.append(later.rstrip("s"))
                 break
-            if later in ("is", "are", "in", "has", "have", "with", "at", "of", "remain", "ett", "ngt", "ogt", "picc", "line"):
+            if later in (
+                "is",
+                "are",
+                "in",
+                "has",
+                "have",
+                "with",
+                "at",
+                "of",
+                "remain",
+                "ett",
+                "ngt",
+                "ogt",
+                "picc",
+                "line",
+            ):
                 break
     return out
 
@@ -121,7 +148,11 @@ def _phrase_of(run: list[Item], words: list[str]) -> Iterator[Phrase | Item]:
             elif head is not None:
                 if any(later.kind in ("device", "bare") for later in run[at + 1 :]):
                     break
-                if kind == "vein" and value != "chest" and head.type in (T.ENDOTRACHEAL_TUBE, T.NASOGASTRIC_TUBE, T.TRACHEOSTOMY_TUBE):
+                if (
+                    kind == "vein"
+                    and value != "chest"
+                    and head.type in (T.ENDOTRACHEAL_TUBE, T.NASOGASTRIC_TUBE, T.TRACHEOSTOMY_TUBE)
+                ):
                     break
                 if kind == "side" and side and value != side:
                     break
@@ -163,7 +194,11 @@ def _merge(head: Name, more: Name) -> Name | None:
     if head.type == more.type:
         subtype = more.subtype if more.subtype != "standard" else head.subtype
         return head._replace(subtype=subtype, plural=head.plural or more.plural, loose=head.loose and more.loose)
-    if more.type == LOOK_ALIKE and head.type in (T.INTERNAL_JUGULAR_CVC, T.CHEST_TUBE, T.MEDIASTINAL_DRAIN) and head.loose:
+    if (
+        more.type == LOOK_ALIKE
+        and head.type in (T.INTERNAL_JUGULAR_CVC, T.CHEST_TUBE, T.MEDIASTINAL_DRAIN)
+        and head.loose
+    ):
         return more
     if head.loose and not more.loose:
         return more._replace(plural=head.plural or more.plural)
@@ -179,6 +214,8 @@ def _bare_vein(run: list[Item], words: list[str], side: str, vein: str) -> Itera
     spoken = words[start:end]
     if "approach" in spoken or "access" in spoken or before in _VIA:
         yield Item(start, end, "entry", (side, vein))
+    elif end < len(words) and words[end] not in _AFTER_VEIN:
+        return  # "left subclavian stenosis", "right jugular XXXX"
     elif before in _IN or "vein" in spoken or "veins" in spoken:
         places = {"ij": "ij", "subclavian": "subclavian_vein", "femoral": "ivc"}
         yield Item(start, end, "place", (places[vein], side))
@@ -193,7 +230,9 @@ def _items(words: list[str]) -> list[Phrase | Item]:
     for match in _LEXICON.find(words):
         start, end, (kind, value) = match.start, match.end, match.value
         if kind == "place" and words[end - 1] == "chest" and end < len(words) and words[end] in _CHEST_NOUNS:
-            noun = Name(str(T.CHEST_TUBE), plural=words[end].endswith("s"))  # "lower chest tube" is no tube in the lower chest
+            noun = Name(
+                str(T.CHEST_TUBE), plural=words[end].endswith("s")
+            )  # "lower chest tube" is no tube in the lower chest
             found += [Item(start, end - 1, kind, value), Item(end - 1, end + 1, "device", noun)]
         elif not found or found[-1].end <= start:
             found.append(Item(start, end, kind, value))
@@ -207,8 +246,10 @@ def _items(words: list[str]) -> list[Phrase | Item]:
             at += 1
             continue
         stop = at + 1
-        while stop < len(found) and found[stop].start == found[stop - 1].end and (
-            found[stop].kind in _RUN or _lies_between(found, stop)
+        while (
+            stop < len(found)
+            and found[stop].start == found[stop - 1].end
+            and (found[stop].kind in _RUN or _lies_between(found, stop))
         ):
             stop += 1
         lung = next((i.value for i in found[at:stop] if i.kind == "place"), "")
@@ -224,6 +265,7 @@ def _items(words: list[str]) -> list[Phrase | Item]:
                 ):
                     lung = before.value  # "apical right chest tube"
                     nodes.pop()
+                    node = node._replace(start=before.start)
                 before = None
                 node = node._replace(place=lung)
             nodes.append(node)
@@ -238,15 +280,27 @@ def _share_names(nodes: list[Phrase | Item], words: list[str]) -> list[Phrase | 
         if isinstance(node, Phrase) and node.name.type and shared and words[node.start - 1] == "and":
             place, at = "", len(shared) - 1
             last = shared[at]
-            if isinstance(last, Item) and last.kind == "place" and last.value in _LUNG and at and last.end == node.start - 1:
+            if isinstance(last, Item) and last.kind == "place" and last.value in _LUNG and last.end == node.start - 1:
                 place, at = last.value, at - 1
-                last = shared[at]
+                last = shared[at] if at >= 0 else last
+            if place and not (isinstance(last, Item) and last.kind == "side" and last.end == shared[-1].start):
+                if node.name.plural:  # "apical and basal left chest tubes"
+                    shared[-1] = node._replace(start=shared[-1].start, end=shared[-1].end, place=place, count=1)
+                shared.append(node)
+                continue
             beside = last.end == node.start - 1 or (place and last.end == shared[-1].start)
-            if isinstance(last, Item) and last.kind == "side" and beside and last.value != "both" and (node.name.plural or place):
+            if (
+                isinstance(last, Item)
+                and last.kind == "side"
+                and beside
+                and last.value != "both"
+                and (node.name.plural or place)
+            ):
                 before = words[last.start - 1] if last.start else ""
                 if before not in ("on", "from", "to", "at"):
                     end = shared[-1].end
                     shared[at:] = [node._replace(start=last.start, end=end, side=last.value, place=place, count=1)]
+                    node = node._replace(side=node.side or last.value)
         shared.append(node)
     return shared
 

@@ -80,7 +80,8 @@ _TABLE: list[tuple[str, str, bool, str]] = [
         T.NASOGASTRIC_TUBE,
         "standard",
         True,
-        "enteric tube/catheter|enteric suction/drainage/decompression tube/catheter|enteral tube|esophagogastric tube|gi tube",
+        "enteric tube/catheter|enteric suction/drainage/decompression tube/catheter|enteral tube|esophagogastric tube|gi tube"
+        "|esophageal/gastric drainage tube|gastric drain|esophageal drainage catheter|upper enteric drainage? tube",
     ),
     (
         T.NASOGASTRIC_TUBE,
@@ -305,7 +306,7 @@ _SHARED = {
     T.NASOGASTRIC_TUBE: "enteric|gastric|ng|og|nasogastric|orogastric|feeding|esophageal",
     T.TRACHEOSTOMY_TUBE: "tracheostomy|trach",
     T.CHEST_TUBE: "chest|pleural|thoracostomy|intercostal",
-    T.MEDIASTINAL_DRAIN: "mediastinal|pericardial|retrosternal|substernal",
+    T.MEDIASTINAL_DRAIN: "midline|mediastinal|pericardial|retrosternal|substernal",
     T.PICC: "picc",
 }
 PLURAL_NOUNS = frozenset(
@@ -355,14 +356,15 @@ def device_phrases() -> Iterator[tuple[str, tuple[str, Name]]]:
     for pattern in _GROUP.split("|"):
         for words in expand(pattern):
             yield " ".join(words), ("group", Name("", plural=True))
-            yield " ".join(word + "s" if word in _GROUP_NOUNS else word for word in words), ("group", Name("", plural=True))
+            yield (
+                " ".join(word + "s" if word in _GROUP_NOUNS else word for word in words),
+                ("group", Name("", plural=True)),
+            )
 
 
 _GROUP_NOUNS = frozenset("line tube drain device catheter structure".split())
 SHARED_ADJECTIVES: dict[str, Name] = {
-    word: Name(
-        str(device), "feeding" if word == "feeding" else "pericardial" if word == "pericardial" else "standard"
-    )
+    word: Name(str(device), "feeding" if word == "feeding" else "pericardial" if word == "pericardial" else "standard")
     for device, patterns in _SHARED.items()
     for word in patterns.split("|")
 }

@@ -37,7 +37,8 @@ class RulesEngine:
         try:
             facts = read_facts(question.prompt_name, question.subject)
         except Exception as error:
-            logger.exception("rules failed on a question of prompt %s", question.prompt_name)
+            # the kind only: an exception's own words could hold some of the report's
+            logger.error("rules failed on a question of prompt %s: %s", question.prompt_name, type(error).__name__)
             raise EngineError(f"the rules broke on this report ({type(error).__name__})") from error
         return Reply(json.dumps(facts, separators=(",", ":")))
 

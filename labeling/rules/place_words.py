@@ -22,7 +22,7 @@ _PLACES: dict[str, str] = {
     "|svc slash? right atrial junction|svc slash? atrial junction|svc slash? right atrium junction|junction svc and/with right atrium"
     "|junction svc and/with ra|svc right atrium|svc atrium junction|junction superior vena cava and/with right atrium"
     "|superior vena cava slash? right atrial junction|superior vena cava slash? atrial junction|cavo atrium junction"
-    "|superior vena cava slash? right atrium junction|junction svc slash ra|right atrial svc junction|ra slash? svc junction"
+    "|superior vena cava slash? right atrium junction|junction svc slash ra|right atrial slash? svc junction|right atrial slash? superior vena cava junction|ra slash? svc junction"
     "|right atrial superior vena cava junction|right atrium slash? svc junction|svc to right atrial junction|cavoatrial region"
     "|junction svc slash right atrium|atrial junction|cavoatrial junctional region|svc slash ra|svc slash? atrial region"
     "|superior caval atrial junction|right atrial caval junction|junction right atrium and svc|svc and right atrium junction"
@@ -88,7 +88,7 @@ _PLACES: dict[str, str] = {
     "|peripheral pulmonary arterial|subsegmental branch|peripheral right/left pulmonary artery|segmental pulmonary arterial"
     "|peripherally|distal right/left pa|distal pulmonary vasculature|peripheral lung|branch right/left pulmonary artery"
     "|right/left lower/upper/middle lobe segmental artery|segmental branch right/left pulmonary artery|wedge position|wedged"
-    "|distal interlobar artery|distal right/left interlobar pulmonary? artery|right/left lower lobe pulmonary arterial|distal branch"
+    "|distal interlobar artery|distal right/left interlobar pulmonary? artery|right/left lower lobe pulmonary arterial|distal branch|peripheral"
     " right/left pulmonary artery",
     "rvot": "right ventricular outflow tract|rvot|pulmonary outflow tract|pulmonic valve|pulmonary valve|right ventricular outflow"
     "|rv outflow tract?|outflow tract|pulmonary outflow|ventricular outflow tract|right outflow tract|pulmonary conus",
@@ -245,10 +245,12 @@ _PLACES: dict[str, str] = {
     "|lower thoracic cavity|lateral base|medial base|posterior base|posterior lung base|lower lateral hemithorax|cardiophrenic"
     " angle/sulcus/region|inferolateral hemithorax|inferior pleural space|lateral/medial lung base|lower lateral chest|base lung"
     "|base hemithorax|basilar hemithorax|basally|posterior basal region?|hemithorax base|subpulmonic region/space|lower medial"
-    " hemithorax|basilar lung|above diaphragm|just above diaphragm|above hemidiaphragm|just above left/right? hemidiaphragm"
-    "|lower third hemithorax|lower portion hemithorax|lateral sulcus|inferior lung|above left/right hemidiaphragm|basal pleura"
+    " hemithorax|basilar lung"
+    "|lower third hemithorax|lower portion hemithorax|lateral sulcus|inferior lung|basal pleura"
     "|posterior inferior hemithorax|posteroinferior hemithorax|posterior pleural sulcus|sulcus|supradiaphragmatic|infero lateral"
     " hemithorax|inferior medial hemithorax|medial lower hemithorax|lower lateral thorax|lateral lower hemithorax",
+    "above_diaphragm": "above left/right? diaphragm/hemidiaphragm|just above left/right? diaphragm/hemidiaphragm|above level"
+    " diaphragm|above left/right? dome diaphragm",
     "fissure": "major fissure|minor fissure|fissure|oblique fissure|horizontal fissure|interlobar fissure|fissural|intrafissural",
     "chest_wall": "chest wall|chest wall soft tissue|lateral chest wall|extrathoracic|extra thoracic|chest wall subcutaneous tissue"
     "|subcutaneous|outside chest|outside thorax|outside hemithorax|outside thoracic cavity|outside pleural space/cavity|extrapleural"
@@ -270,10 +272,12 @@ _PLACES: dict[str, str] = {
     "|lung parenchyma|pulmonary parenchyma|intraparenchymal",
 }
 # Vertebral levels: what they mean depends on the device.
-_VERTEBRAE = {"vertebra_1": "t1|t1 level|c7|c6|t1 t2|t2|t2 level|t1 vertebra|t2 vertebra|t2 t3|t2 vertebral body|t1 vertebral body",
+_VERTEBRAE = {
+    "vertebra_1": "t1|t1 level|c7|c6|t1 t2|t2|t2 level|t1 vertebra|t2 vertebra|t2 t3|t2 vertebral body|t1 vertebral body",
     "vertebra_3": "t3|t4|t3 t4|t3 level|t4 level|t3 vertebra|t4 vertebra|t4 vertebral body|t3 vertebral body",
     "vertebra_5": "t5|t5 level|t4 t5|t5 vertebra|t5 vertebral body|t5 t6",
-    "vertebra_6": "t6|t7|t8|t9|t10|t11|t12|t7 level|t8 level|t6 level|t6 t7|t7 t8"}
+    "vertebra_6": "t6|t7|t8|t9|t10|t11|t12|t7 level|t8 level|t6 level|t6 t7|t7 t8",
+}
 
 
 def _levels(organ: str, upper: str, middle: str, lower: str) -> dict[str, str]:

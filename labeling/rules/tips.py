@@ -79,6 +79,7 @@ _PLEURAL = {
     "clavicles": "upper",
     "lung_mid": "middle",
     "lung_lower": "lower",
+    "above_diaphragm": "lower",
     "abdomen": "below_diaphragm",
     "ruq": "below_diaphragm",
     "luq": "below_diaphragm",
@@ -153,6 +154,7 @@ _TABLES: dict[str, dict[str, str]] = {
         "gej": "ge_junction",
         "diaphragm": "ge_junction",
         "esophagus": "esophagus",
+        "above_diaphragm": "esophagus",
         "mediastinum": "esophagus",
         "post_mediastinum": "esophagus",
         "inlet": "esophagus",
@@ -279,7 +281,17 @@ _CROSSING = frozenset(("brachio", "subclavian_vein", "axillary", "ij"))
 _VENOUS_TYPES = frozenset((T.INTERNAL_JUGULAR_CVC, T.PICC, T.SUBCLAVIAN_CVC_OR_PORT))
 # Tips that say less than another of the same kind; they never replace it.
 _VAGUE = frozenset(
-    ("svc", "below_diaphragm", "above_carina", "pulmonary_artery", "descending_aorta", "mediastinum", UNCLEAR_TIP, NOT_AVAILABLE)
+    (
+        "svc",
+        "below_diaphragm",
+        "above_carina",
+        "pulmonary_artery",
+        "descending_aorta",
+        "mediastinum",
+        "side_port_beyond_ge_junction",
+        UNCLEAR_TIP,
+        NOT_AVAILABLE,
+    )
 )
 _BAD = frozenset(
     "right_main_bronchus left_main_bronchus esophagus pharynx carina outside_trachea ge_junction airway_or_lung"
@@ -300,20 +312,20 @@ def tip_of(device_type: str, spot: Spot, insertion_side: str) -> str | None:
     """The tip that a place means for one type; None when the place says nothing of it."""
     if spot.direction:
         key = spot.direction + ("~" if spot.near else "")
-        directed = _DIRECTED.get((device_type, spot.place, key)) or _DIRECTED.get((device_type, spot.place, spot.direction))
+        directed = _DIRECTED.get((device_type, spot.place, key)) or _DIRECTED.get(
+            (device_type, spot.place, spot.direction)
+        )
         if directed is not None:
             return directed
         if spot.place in LANDMARKS and device_type in _VENOUS_TYPES:
             return None
     if device_type in _VENOUS_TYPES and spot.side == "opposite":
         return "contralateral_vein"
-    if (
-        device_type in _VENOUS_TYPES
-        and spot.place in _CROSSING
-        and {spot.side, insertion_side} == {"left", "right"}
-    ):
+    if device_type in _VENOUS_TYPES and spot.place in _CROSSING and {spot.side, insertion_side} == {"left", "right"}:
         # a line from the left has to pass the left brachiocephalic vein and joins the right one only at the cava
         return "contralateral_vein"
+    if device_type == T.SWAN_GANZ_CATHETER and spot.place == "hilum" and spot.side in ("left", "right"):
+        return f"{spot.side}_pulmonary_artery"
     return _TABLES[device_type].get(spot.place)
 
 
@@ -335,6 +347,8 @@ def best_tip(device_type: str, spots: Iterable[Spot], insertion_side: str) -> st
 
 def later_tip(before: str, after: str) -> str:
     """The tip of two statements about one device, the second made later in the report."""
+    if (before, after) == ("below_diaphragm", "side_port_beyond_ge_junction"):
+        return after
     if after == NOT_AVAILABLE or (after in _VAGUE and before not in (NOT_AVAILABLE, UNCLEAR_TIP)):
         return before
     return after
@@ -356,7 +370,7 @@ def side_port_tip(spots: Sequence[Spot]) -> str:
         if spot.place in ("gej", "diaphragm", "abdomen"):
             beyond = spot.direction in ("below", "beyond") or spot.place == "abdomen"
             tip = "side_port_beyond_ge_junction" if beyond else "side_port_at_or_above_ge_junction"
-        elif spot.place in ("esophagus", "pharynx", "carina", "mediastinum", "hernia"):
+        elif spot.place in ("esophagus", "pharynx", "carina", "mediastinum", "hernia", "above_diaphragm"):
             tip = "side_port_at_or_above_ge_junction"
         elif spot.place in ("stomach", "duodenum", "luq", "post_pyloric"):
             tip = "side_port_beyond_ge_junction"

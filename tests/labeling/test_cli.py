@@ -162,7 +162,7 @@ class TestTheBuiltInRules:
         assert (done.returncode, "promt" in done.stderr) == (2, True)
 
     def test_standard_input_is_read_and_its_copy_removed(self, tmp_path, two_reports):
-        done = run("--prompt", "chest_tube", "-", "-o", tmp_path / "l.jsonl", stdin=two_reports.read_text())
+        done = run("--prompt", "chest_tube", "-o", tmp_path / "l.jsonl", stdin=two_reports.read_text())
         assert done.returncode == 0
         assert len(rows(tmp_path / "l.jsonl")) == 2
         assert not list((tmp_path / ".carina").glob("stdin*"))

@@ -262,7 +262,9 @@ def _ordered(wanted, entries):
     for want in wanted:
         if not left:
             break
-        best = max(left, key=lambda entry: len(want & described(want, entry)) + (SHORT[_device(want)] == entry["type"]) * 10)
+        best = max(
+            left, key=lambda entry: len(want & described(want, entry)) + (SHORT[_device(want)] == entry["type"]) * 10
+        )
         left.remove(best)
         ordered.append(best)
     return ordered
