@@ -44,6 +44,10 @@ from labeling.vocabulary import (
 
 WIRE_VERSION = "1"
 MAX_DISTANCE_CM = 40.0
+# A weak model counts sentences or repeats entries until its tokens run out; a bounded array makes it close its JSON.
+MAX_SENTENCES, MAX_LINES_AND_TUBES, MAX_FINDINGS = 32, 32, 128
+SentenceNumber = Annotated[int, Field(ge=1)]
+SentenceNumbers = Annotated[tuple[SentenceNumber, ...], Field(min_length=1, max_length=MAX_SENTENCES)]
 
 
 class _OneOf:
@@ -73,24 +77,24 @@ class LineTubeFacts(_Wire):
     """One line or tube as the current report describes it.
 
     sentences: numbers of the sentences that describe it; at least one must name it.
-    tip_distance_cm: non-negative centimetres from `tip_landmark` in `tip_direction`; all three null when not said.
+    tip_distance_cm: centimetres from `tip_landmark` in `tip_direction`; null when not said.
     pleural, pleural_sentences: chest tubes only; "none" and empty for every other type.
     placement: the engine's own opinion, kept beside the table's decision; null when it has none.
     """
 
     type: LineTubeType
-    sentences: tuple[int, ...]
+    sentences: SentenceNumbers
     side: Side
     status: Status
     subtype: Annotated[str, _OneOf(*ALL_SUBTYPES)]
     tip: Annotated[str, _OneOf(*ALL_TIPS)]
-    tip_distance_cm: float | None
+    tip_distance_cm: Annotated[float, Field(ge=0, le=MAX_DISTANCE_CM)] | None
     tip_landmark: Landmark | None
     tip_direction: Direction | None
     stated: StatedPosition
     advice: Advice
     pleural: Pleural
-    pleural_sentences: tuple[int, ...]
+    pleural_sentences: Annotated[tuple[SentenceNumber, ...], Field(max_length=MAX_SENTENCES)]
     placement: Placement | None
 
     @model_validator(mode="after")
@@ -103,17 +107,11 @@ class LineTubeFacts(_Wire):
         ):
             if value not in allowed:
                 raise ValueError(f"{self.type}: {name} {str(value)!r} is not one of {', '.join(allowed)}")
-        if not self.sentences:
-            raise ValueError(f"{self.type}: sentences is empty; give the numbers of the sentences that describe it")
         distance, landmark = self.tip_distance_cm, self.tip_landmark
-        if (distance is None) != (landmark is None):
-            raise ValueError(
-                f"{self.type}: tip_distance_cm {distance} and tip_landmark {landmark} must be given together or be null"
-            )
+        if distance is not None and landmark is None:
+            raise ValueError(f"{self.type}: tip_distance_cm {distance} needs a tip_landmark to be measured from")
         if self.tip_direction is not None and landmark is None:
             raise ValueError(f"{self.type}: tip_direction {self.tip_direction} needs a tip_landmark")
-        if distance is not None and not 0 <= distance <= MAX_DISTANCE_CM:
-            raise ValueError(f"{self.type}: tip_distance_cm {distance} is outside 0 to {MAX_DISTANCE_CM:g}")
         if (self.pleural is Pleural.NONE) == bool(self.pleural_sentences):
             raise ValueError(
                 f"{self.type}: pleural {self.pleural!s} with pleural_sentences {list(self.pleural_sentences)}: "
@@ -131,7 +129,7 @@ class FindingFacts(_Wire):
     """
 
     label: Annotated[str, _OneOf(*LABELS)]
-    sentences: tuple[int, ...]
+    sentences: SentenceNumbers
     assertion: Assertion
     side: Side
     severity: Severity
@@ -139,8 +137,6 @@ class FindingFacts(_Wire):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if not self.sentences:
-            raise ValueError(f"{self.label}: sentences is empty; give the numbers of the sentences that say it")
         if self.label == NO_FINDING_LABEL and self.assertion is not Assertion.POSITIVE:
             raise ValueError(f"no_finding: assertion {self.assertion} is not positive; label the abnormality instead")
         if self.comparison is Comparison.RESOLVED and self.assertion is not Assertion.NEGATIVE:
@@ -149,11 +145,11 @@ class FindingFacts(_Wire):
 
 
 class FindingAnswer(_Wire):
-    findings: tuple[FindingFacts, ...]
+    findings: Annotated[tuple[FindingFacts, ...], Field(max_length=MAX_FINDINGS)]
 
 
 class LineTubeAnswer(_Wire):
-    lines_and_tubes: tuple[LineTubeFacts, ...]
+    lines_and_tubes: Annotated[tuple[LineTubeFacts, ...], Field(max_length=MAX_LINES_AND_TUBES)]
 
 
 Answer = FindingAnswer | LineTubeAnswer
@@ -184,7 +180,9 @@ def answer_model(prompt_name: str) -> type[BaseModel]:
     }
     entry = create_model("LineTubeFacts", __base__=_Wire, **fields)
     entries: Any = tuple[entry, ...]
-    return create_model("LineTubeAnswer", __base__=_Wire, lines_and_tubes=(entries, Field()))
+    return create_model(
+        "LineTubeAnswer", __base__=_Wire, lines_and_tubes=(entries, Field(max_length=MAX_LINES_AND_TUBES))
+    )
 
 
 _FILLED: dict[str, Any] = {"subtype": "standard", "pleural": "none", "pleural_sentences": []}

@@ -47,7 +47,7 @@ def open_source(
     """
     if given == "-":
         if sys.stdin.isatty():
-            raise InputError("no input given; name a CSV, JSONL or Parquet file of reports, or send one to standard input")
+            raise InputError("no input given; name a CSV, JSONL or Parquet file, or send one to standard input")
         path = _spool(sys.stdin.buffer, spool)
         kind = _kind_of_content(path)
     else:

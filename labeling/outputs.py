@@ -73,7 +73,11 @@ def row_writer(path: Path) -> Iterator[typing.Callable[[LabelRow], None]]:
             lines.unlink(missing_ok=True)
     else:
         with whole_file(path) as file:
-            yield lambda row: file.write(row.model_dump_json() + "\n")
+
+            def write_line(row: LabelRow) -> None:
+                file.write(row.model_dump_json() + "\n")
+
+            yield write_line
 
 
 _GROUP_ROWS = 10_000

@@ -102,11 +102,8 @@ class LineTube(_Row):
         _require(name, "side_categorical", self.side_categorical, device.sides)
         _require(name, "tip_location", self.tip_location, device.tips)
         _require(name, "subtype", self.subtype, device.subtypes)
-        if (self.tip_distance_cm is None) != (self.tip_landmark is None):
-            raise ValueError(
-                f"{name}: tip_distance_cm {self.tip_distance_cm} and tip_landmark {self.tip_landmark} "
-                "must be given together or both be null"
-            )
+        if self.tip_distance_cm is not None and self.tip_landmark is None:
+            raise ValueError(f"{name}: tip_distance_cm {self.tip_distance_cm} needs a tip_landmark")
         if self.status is Status.REMOVED and self.placement is not Placement.NOT_AVAILABLE:
             raise ValueError(f"{name}: a removed device has placement {NOT_AVAILABLE}, got {self.placement.value}")
         if (self.placement is Placement.NOT_AVAILABLE) and self.placement_band is not None:

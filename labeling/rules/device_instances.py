@@ -305,7 +305,7 @@ class Assembly:
             mention.ordinal
             and instance.ordinal
             and mention.ordinal != instance.ordinal
-            and not mention.side != instance.side
+            and mention.side == instance.side
         ):
             return False
         if mention.subtype != instance.subtype and same_type and not self._same_subtype(mention, instance):

@@ -30,8 +30,8 @@ class Distance(NamedTuple):
 class Mention:
     """One device in one sentence.
 
-    type: one of the ten, LOOK_ALIKE, "" for "the catheter", "*" for "lines and tubes". definite: a bare noun or a pronoun
-    that speaks of a device named before.
+    type: one of the ten, LOOK_ALIKE, "" for "the catheter", "*" for "lines and tubes".
+    definite: a bare noun or a pronoun that speaks of a device named before.
     """
 
     __slots__ = (

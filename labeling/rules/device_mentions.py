@@ -1,8 +1,8 @@
 """One sentence -> the lines and tubes it speaks of and what it says of each.
 
-Walking along the sentence, a group of devices that only "and", "with" or a comma joins shares what is said next ("ETT, NGT
-and right IJ line are in standard position"); the first name after something has been said opens a new group. What stands in
-front of a name ("interval removal of the ...") waits for it.
+Walking along the sentence, a group of devices that only "and", "with" or a comma joins shares what is said next ("ETT,
+NGT and right IJ line are in standard position"); the first name after something has been said opens a new group. What
+stands in front of a name ("interval removal of the ...") waits for it.
 """
 
 from __future__ import annotations

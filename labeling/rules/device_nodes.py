@@ -51,17 +51,22 @@ ANAPHORS = frozenset(
 
 _RUN = frozenset(("side", "vein", "mod", "bare", "device", "ordinal"))
 _AFTER_VEIN = frozenset(
-    ", ; : . ( ) slash and or with in at to is are was were has have tip tips ends end ending terminates terminate terminating"
-    " terminated projects projecting overlies overlying over within into remains remain unchanged stable removed placed lies"
+    ", ; : . ( ) slash and or with in at to is are was were has have tip tips ends end ending terminates"
+    " terminate terminating"
+    " terminated projects projecting overlies overlying over within into remains remain unchanged stable"
+    " removed placed lies"
     " extends extending crosses courses coursing seen noted appears again approach via on near by from reaches reaching"
-    " should could now also malpositioned coiled kinked looped below above x2 out pulled withdrawn advanced unremarkable"
-    " satisfactory standard appropriate good mid lower upper low distal proximal svc ra vein on, as which but does not no"
+    " should could now also malpositioned coiled kinked looped below above x2 out pulled withdrawn advanced"
+    " unremarkable"
+    " satisfactory standard appropriate good mid lower upper low distal proximal svc ra vein on, as which"
+    " but does not no"
     " cephalad without for since followed toward towards up down directed heading catheter line".split()
 )
 _CHEST_NOUNS = ("tube", "tubes", "drain", "drains")
 _LUNG = ("lung_upper", "lung_mid", "lung_lower")
 _IN = frozenset(
-    "in into within inside at over overlying overlies near toward towards up onto along to projecting projects around by"
+    "in into within inside at over overlying overlies near toward towards up onto along to projecting"
+    " projects around by"
     " level against overlie adjacent reaches reaching below above beyond past".split()
 )
 _VIA = frozenset("via through from using by entering traversing".split())
@@ -76,7 +81,7 @@ class Phrase(NamedTuple):
     name: Name
     side: str
     vein: str
-    count: int
+    number: int
     second: bool
     place: str
     past: bool
@@ -208,7 +213,7 @@ def _merge(head: Name, more: Name) -> Name | None:
 
 
 def _bare_vein(run: list[Item], words: list[str], side: str, vein: str) -> Iterator[Phrase | Item]:
-    """ "Right IJ in the mid SVC" names a line; "in the right internal jugular vein" a place, "via right IJ" a way in."""
+    """ "Right IJ in the mid SVC" names a line, "in the right internal jugular vein" a place, "via right IJ" a way."""
     start, end = run[0].start, run[-1].end
     before = words[start - 1] if start else ""
     spoken = words[start:end]
@@ -285,7 +290,7 @@ def _share_names(nodes: list[Phrase | Item], words: list[str]) -> list[Phrase | 
                 last = shared[at] if at >= 0 else last
             if place and not (isinstance(last, Item) and last.kind == "side" and last.end == shared[-1].start):
                 if node.name.plural:  # "apical and basal left chest tubes"
-                    shared[-1] = node._replace(start=shared[-1].start, end=shared[-1].end, place=place, count=1)
+                    shared[-1] = node._replace(start=shared[-1].start, end=shared[-1].end, place=place, number=1)
                 shared.append(node)
                 continue
             beside = last.end == node.start - 1 or (place and last.end == shared[-1].start)
@@ -299,7 +304,7 @@ def _share_names(nodes: list[Phrase | Item], words: list[str]) -> list[Phrase | 
                 before = words[last.start - 1] if last.start else ""
                 if before not in ("on", "from", "to", "at"):
                     end = shared[-1].end
-                    shared[at:] = [node._replace(start=last.start, end=end, side=last.value, place=place, count=1)]
+                    shared[at:] = [node._replace(start=last.start, end=end, side=last.value, place=place, number=1)]
                     node = node._replace(side=node.side or last.value)
         shared.append(node)
     return shared

@@ -73,7 +73,8 @@ def _entry(instance: Instance, findings: Sequence[Mapping[str, Any]], only_chest
 def _pleural(side: str, findings: Sequence[Mapping[str, Any]], only_chest_tube: bool) -> tuple[str, list[int]]:
     """An effusion or pneumothorax on the tube's own side that is at least moderate, or worse than before.
 
-    A finding without a side counts when the report has one chest tube only. A new one is worse than before, whatever its
+    A finding without a side counts when the report has one chest tube only. A new one is worse than before, whatever
+    its
     size: a drained space that fills again was not kept empty.
     """
     moderate: list[int] = []

@@ -11,7 +11,7 @@ from importlib import resources
 from importlib.resources.abc import Traversable
 from typing import Any
 
-from labeling.facts import answer_model
+from labeling.facts import MAX_SENTENCES, answer_model
 from labeling.rules.devices import read_lines_and_tubes
 from labeling.rules.findings import read_findings
 from labeling.runtime.engine import Complaint, EngineError, Question, Reply
@@ -45,14 +45,21 @@ class RulesEngine:
 
 def read_facts(prompt_name: str, sentences: Sequence[Any]) -> dict[str, Any]:
     """The wire answer to one prompt, as plain data."""
-    findings = read_findings(sentences)
+    findings = [_bounded(entry) for entry in read_findings(sentences)]
     if prompt_name == "findings":
         return {"findings": findings}
-    devices = read_lines_and_tubes(sentences, findings)
+    devices = [_bounded(entry) for entry in read_lines_and_tubes(sentences, findings)]
     if prompt_name != "lines_and_tubes":
         fields = _entry_fields(prompt_name)
         devices = [{name: d[name] for name in fields} for d in devices if d["type"] == prompt_name]
     return {"lines_and_tubes": devices}
+
+
+def _bounded(entry: dict[str, Any]) -> dict[str, Any]:
+    """No more proof than the wire schema takes; the first sentences prove as well as all."""
+    if len(entry["sentences"]) > MAX_SENTENCES:
+        entry["sentences"] = entry["sentences"][:MAX_SENTENCES]
+    return entry
 
 
 @cache

@@ -1,6 +1,7 @@
 """The words that can name each line or tube, and where in a sentence they stand.
 
-The lists are wide on purpose: they refuse evidence that never names the device, they do not find devices. A sentence that
+The lists are wide on purpose: they refuse evidence that never names the device, they do not find devices. A sentence
+that
 says "catheter" may speak of a central line; whether it does is read in `labeling.rules.devices`.
 """
 
@@ -20,21 +21,28 @@ _NAMES: dict[LineTubeType, str] = {
             |apical|basal|basilar|bibasilar|bibasal)[\s-]{{1,3}}(?:\w+[\s-]{{1,2}}){{0,2}}?{_DRAIN}
         | (?:chest|pleural)\b[^.;]{{0,40}}?\b{_DRAIN}
         | tube\s+thoracostom(?:y|ies) | thora(?:costomy|cotomy)\s+{_DRAIN} | thoracostom(?:y|ies)
-        | pig\s?-?tails?(?:\s+{_DRAIN})? | pleur-?\s?x(?:\s+{_DRAIN})? | pleurex(?:\s+{_DRAIN})? | intercostal\s+{_DRAIN}
-        | \b(?:R|L|right|left|bilat\w*)\.?\s+CTs?\b | \b[RL]CTs?\b | \bICCs?\b | \bICDs?\b | drain(?:age)?\s+{_DRAIN} | aspira\b | blakes? | drains?\b | drainage\b | tubes\b | tube\b
+        | pig\s?-?tails?(?:\s+{_DRAIN})? | pleur-?\s?x(?:\s+{_DRAIN})? | pleurex(?:\s+{_DRAIN})?
+        | intercostal\s+{_DRAIN}
+        | \b(?:R|L|right|left|bilat\w*)\.?\s+CTs?\b | \b[RL]CTs?\b | \bICCs?\b | \bICDs?\b
+        | drain(?:age)?\s+{_DRAIN} | aspira\b | blakes? | drains?\b | drainage\b | tubes\b | tube\b
         | catheters?\b""",
     LineTubeType.ENDOTRACHEAL_TUBE: rf"""
-        (?:oral\s+|naso-?|oro-?)?(?:endo-?)?(?:tracheal|bronchial)\s+(?:\w+\s+)?{_HEAD} | endo-?\s?trach\w*(?:\s+{_HEAD})?
-        | (?:oro|naso)-?tracheal(?:\s+{_HEAD})? | \bE\.?\s?T\.?\s?T\b\.? | \bETTs\b | \bE\.?\s?T\.?[\s/-]+(?:tubes?|tip|cuff)
-        | \bE\.?T\.? (?=\s*(?:,|and|&|/|in|at|\d|is|tip)) | breathing\s+tube | double[\s-]lumen\s+tube | (?:re-?)?intubat\w*
-        | tubes?\s+(?:\w+\s+){{0,3}}?(?:in|within)\s+(?:the\s+)?trachea | extubat\w* | airway\s+tube | endotracheal\w*""",
+        (?:oral\s+|naso-?|oro-?)?(?:endo-?)?(?:tracheal|bronchial)\s+(?:\w+\s+)?{_HEAD}
+        | endo-?\s?trach\w*(?:\s+{_HEAD})?
+        | (?:oro|naso)-?tracheal(?:\s+{_HEAD})? | \bE\.?\s?T\.?\s?T\b\.? | \bETTs\b
+        | \bE\.?\s?T\.?[\s/-]+(?:tubes?|tip|cuff)
+        | \bE\.?T\.? (?=\s*(?:,|and|&|/|in|at|\d|is|tip)) | breathing\s+tube | double[\s-]lumen\s+tube
+        | (?:re-?)?intubat\w*
+        | tubes?\s+(?:\w+\s+){{0,3}}?(?:in|within)\s+(?:the\s+)?trachea | extubat\w* | airway\s+tube
+        | endotracheal\w*""",
     LineTubeType.TRACHEOSTOMY_TUBE: rf"""
         trach(?:e?ostom(?:y|ies)|eotom(?:y|ies))(?:\s+(?:appliance|device|{_HEAD}))? | trache?a?s?(?:\s+{_HEAD})\b
         | \btrach(?:e?s)?\b | \btracheal\s+(?:cannula|appliance)\b | trache\w*stom\w* | shiley | bivona | portex
         | montgomery(?:\s+t-?\s?tube)? | laryngectomy\s+tube | t-tube | decannulat\w*""",
     LineTubeType.NASOGASTRIC_TUBE: rf"""
         (?:naso|oro)[\s-]?(?:gastric|enteric|jejunal|duodenal|esophageal|oesophageal)(?:\s+(?:feeding\s+)?{_HEAD})?
-        | \b[NO]\.?\s?G\.?(?:/\s?[NO]\.?G\.?)?[\s-]*(?:feeding\s+)?{_HEAD} | \b[NO]\.?G\.?T?s?\b | \bN[JD]T?\b(?:\s+{_HEAD})?
+        | \b[NO]\.?\s?G\.?(?:/\s?[NO]\.?G\.?)?[\s-]*(?:feeding\s+)?{_HEAD} | \b[NO]\.?G\.?T?s?\b
+        | \bN[JD]T?\b(?:\s+{_HEAD})?
         | (?:entero|enteric|gastric|enteral|feeding|weighted|decompress\w+|sump|alimentary|stomach|orogastric)\b
             (?:[\s/-]+\w+){{0,3}}?[\s/-]+(?:{_HEAD}|sump)
         | (?:entero|enteric|enteral|feeding)\b | do[bp]+\s?-?ho?f+(?:\s+{_HEAD})? | du[bp]+\s?-?ho?f+(?:\s+{_HEAD})?
@@ -45,32 +53,38 @@ _NAMES: dict[LineTubeType, str] = {
         | \b(?:[RL]T?\.?\s?)?IJV?C?s?\b(?:[\s-]+\w+){{0,4}}?[\s-]+(?:{_HEAD}|sheath|introducer|cordis)
         | \b[RL]?IJV?s?\b | (?:internal\s+)?jugular\b | (?:central|dialysis|h(?:a?e)mo-?dialysis|venous)
             (?:[\s-]+\w+){{0,2}}?[\s-]+(?:{_HEAD}|access|sheath)
-        | (?:triple|double|dual|single|quad|multi)[\s-]?lumen(?:\s+\w+){{0,2}}?(?:\s+{_HEAD})? | \bTLCs?\b | \bCVCs?\b | \bCVLs?\b
+        | (?:triple|double|dual|single|quad|multi)[\s-]?lumen(?:\s+\w+){{0,2}}?(?:\s+{_HEAD})? | \bTLCs?\b
+        | \bCVCs?\b | \bCVLs?\b
         | (?:h(?:a?e)mo)?dialysis\b | perm-?a?-?\s?cath\w* | vas-?\s?caths? | quinton\w* | mahurkar | trialysis | tesio
         | palindrome | hickman | broviac | groshong | hohn | tunn?ell?ed\b | \bHD\b(?:\s+{_HEAD})? | central\s+{_HEAD}
-        | cordis | introducers?(?:\s+sheaths?)? | sheaths?\b | neck\s+{_HEAD} | (?:indwelling\s+)?(?:catheters?|lines?)\b""",
+        | cordis | introducers?(?:\s+sheaths?)? | sheaths?\b | neck\s+{_HEAD}
+        | (?:indwelling\s+)?(?:catheters?|lines?)\b""",
     LineTubeType.PICC: rf"""
         (?:power)?\s?\bP\.?I\.?C\.?C\.?s?\b(?:[\s-]+{_HEAD})? | \bPIC\b(?:[\s-]+{_HEAD})? | \bPICCs?\b | powerpicc
-        | peripheral(?:ly)?[\s-]+(?:inserted|placed)(?:\s+\w+){{0,2}}?\s+{_HEAD} | arm\s+{_HEAD} | peripherally\s+inserted
+        | peripheral(?:ly)?[\s-]+(?:inserted|placed)(?:\s+\w+){{0,2}}?\s+{_HEAD} | arm\s+{_HEAD}
+        | peripherally\s+inserted
         | (?:upper\s+(?:extremity|limb)|brachial|basilic)\s+(?:\w+\s+){{0,3}}?{_HEAD}""",
     LineTubeType.SUBCLAVIAN_CVC_OR_PORT: rf"""
         sub-?\s?clavian\b(?:[\s-]+(?!vein)\w+){{0,4}}?[\s-]+(?:{_HEAD}|sheath|port\w*|access)
         | \b[RL]?SCV?C?\b(?:[\s-]+\w+){{0,3}}?[\s-]+{_HEAD} | \b[RL]SCV?\b | \bSCV?\b | sub-?\s?clavian
         | (?:chest(?:\s+wall)?\s+|implant\w+\s+|infusion\s+|subcutaneous\s+|vascular\s+access\s+|venous\s+access\s+)+
             (?:ports?|device)\b
-        | port[\s-]?a[\s-]?caths?\w* | medi-?\s?ports?\b | power-?\s?ports?\b | chemo-?\s?ports?\b | infus[ea]-?\s?a?-?\s?ports?\b
+        | port[\s-]?a[\s-]?caths?\w* | medi-?\s?ports?\b | power-?\s?ports?\b | chemo-?\s?ports?\b
+        | infus[ea]-?\s?a?-?\s?ports?\b
         | vasc?u?-?\s?ports? | bard\s?-?ports? | \bports?\b(?:[\s-]+{_HEAD})? | pac\b | venous\s+access\s+device
         | hickman | broviac""",
     LineTubeType.SWAN_GANZ_CATHETER: rf"""
         swans?(?:\s?-?\s?ganz)?(?:\s+{_HEAD})? | (?:pulmonary|pulm\.?)\s+(?:art\w+\.?\s+)?(?:\w+\s+)?{_HEAD}
-        | \bP\.?A\.?[\s-]+(?:\w+\s+)?{_HEAD} | \bPACs?\b | \bPA-?C\b | right\s+heart\s+{_HEAD} | thermodilution\s+{_HEAD}
+        | \bP\.?A\.?[\s-]+(?:\w+\s+)?{_HEAD} | \bPACs?\b | \bPA-?C\b | right\s+heart\s+{_HEAD}
+        | thermodilution\s+{_HEAD}
         | \bSG\b(?:\s+{_HEAD})? | \bS-G\b | pulmonary\s+artery\b""",
     LineTubeType.MEDIASTINAL_DRAIN: rf"""
         (?:mediastin\w*|retro-?sternal|sub-?sternal|peri-?cardi\w*|post-?sternotomy)\b[^.;]{{0,40}}?\b{_DRAIN}
         | \bMTs?\b | {_DRAIN}\b[^.;]{{0,40}}?\b(?:mediastin\w*|peri-?cardi\w*|retro-?sternal)""",
     LineTubeType.INTRA_AORTIC_BALLOON_PUMP: rf"""
         intra-?\s?aortic(?:\s+counter-?\s?pulsation)?\s+balloon(?:[\s-]+(?:counter-?pulsation\s+)?(?:pumps?|{_HEAD}|device))*
-        | \bIABPs?\b | \bIABs?\b | \bIABCP?\b | (?:aortic\s+)?balloon\s?-?\s?(?:pumps?|{_HEAD}|device) | aortic\s+balloon
+        | \bIABPs?\b | \bIABs?\b | \bIABCP?\b | (?:aortic\s+)?balloon\s?-?\s?(?:pumps?|{_HEAD}|device)
+        | aortic\s+balloon
         | counter-?\s?pulsation(?:\s+(?:balloon|device|pump|{_HEAD}))? | intra-?\s?aortic\b | \bballoon\b""",
 }
 _PATTERNS = {device: re.compile(pattern, re.IGNORECASE | re.VERBOSE) for device, pattern in _NAMES.items()}

@@ -51,10 +51,8 @@ class WalkChanges(WalkVerdicts):
         if not FUTURE.isdisjoint(self.before(item.start, 5)):
             self._advise(Advice.REPOSITION)
             return
-        if (
-            self.words[item.start] == "change"
-            or (self.words[item.start] == "interval"
-            and self.words[item.end - 1] == "change")
+        if self.words[item.start] == "change" or (
+            self.words[item.start] == "interval" and self.words[item.end - 1] == "change"
         ):
             return
         phrase = self.next_phrase(index)

@@ -102,8 +102,7 @@ class WalkNames(WalkChanges):
     def _is_heading(self, index: int, node: Phrase, name: Name) -> bool:
         """ "CENTRAL LINES: right IJ catheter in the SVC" names one line, not two."""
         if (
-            (not name.loose
-            and not name.plural)
+            (not name.loose and not name.plural)
             or self.words[node.end : node.end + 1] != [":"]
             or index + 1 >= len(self.nodes)
         ):
@@ -112,7 +111,7 @@ class WalkNames(WalkChanges):
         return isinstance(following, Phrase) and following.start == node.end + 1
 
     def _make(self, node: Phrase, name: Name) -> list[Mention]:
-        count, both = node.count, False
+        count, both = node.number, False
         before = self.words[node.start - 1] if node.start else ""
         if name.plural:
             both = before == "both" or "both" in self.words[node.start : node.end]
@@ -177,7 +176,7 @@ class WalkNames(WalkChanges):
         self.pending = []
         return True
 
-    def _joins(self, index: int, node: Phrase, gap: list[str]) -> bool:
+    def _joins(self, _index: int, node: Phrase, gap: list[str]) -> bool:
         if not set(gap) <= JOIN or self.pending:
             return False
         following = self.words[node.end] if node.end < len(self.words) else ""
@@ -185,7 +184,7 @@ class WalkNames(WalkChanges):
             return not any(op[0] == "removal" for op in self.shared_pending)
         return True
 
-    def _is_planned(self, index: int, node: Phrase) -> bool:
+    def _is_planned(self, index: int, _node: Phrase) -> bool:
         following = self.nodes[index + 1] if index + 1 < len(self.nodes) else None
         after = (
             following is not None
@@ -194,7 +193,7 @@ class WalkNames(WalkChanges):
         )
         return after or any(op[0] in ("placed", "removal", "planned") for op in self.pending)
 
-    def _is_asked_for(self, index: int, node: Phrase) -> bool:
+    def _is_asked_for(self, _index: int, node: Phrase) -> bool:
         """ "Recommend a nasogastric tube", "a chest tube is recommended": it is not there yet."""
         before = self.words[node.start - 1] if node.start else ""
         if before in ASK and not self.pending:
@@ -253,7 +252,7 @@ class WalkNames(WalkChanges):
         self.mentions.append(new)
         self.group, self.focus, self.said, self.exchange = [new], None, False, ""
 
-    def on_pronoun(self, index: int, item: Item) -> None:
+    def on_pronoun(self, _index: int, item: Item) -> None:
         self.muted = False
         if not self.group and item.start <= 1:
             self.anaphor()

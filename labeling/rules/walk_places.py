@@ -6,7 +6,7 @@ from labeling.rules.device_mention import Mention
 from labeling.rules.device_nodes import Item
 from labeling.rules.tips import Spot
 from labeling.rules.walk_state import WalkState
-from labeling.rules.walk_words import ABSENT, AIRWAY, AT_A_BEND, MAYBE, ON, OPPOSITE, SO, STOP, VIA
+from labeling.rules.walk_words import PASSING, ABSENT, AIRWAY, AT_A_BEND, MAYBE, ON, OPPOSITE, SO, STOP, VIA
 from labeling.vocabulary import LineTubeType as T
 
 
@@ -59,14 +59,10 @@ class WalkPlaces(WalkState):
         how = "tip" if self.tip else "plain"
         if before in VIA or (side and item.start >= 2 and words[item.start - 2] in VIA):
             how = "path"
-        elif (
-            not self.tip and index and isinstance(self.nodes[index - 1], Item) and self.nodes[index - 1].kind == "path"
-        ):  # type: ignore[union-attr]
-            how = (
-                "path"
-                if words[self.nodes[index - 1].start].startswith(("cours", "cross", "travers", "pass", "enter", "desc"))
-                else how
-            )
+        elif index and not self.tip:
+            way = self.nodes[index - 1]
+            passed = isinstance(way, Item) and way.kind == "path" and words[way.start].startswith(PASSING)
+            how = "path" if passed else how
         spot = Spot(place, side, how, direction, near)
         able = [m for m in self.targets() if m.fits(place) and self._same_side(m, side)]
         if not self.respective and self.plural_tip and len(able) > 1 and len({(m.type, m.side) for m in able}) == 1:
@@ -168,12 +164,12 @@ class WalkPlaces(WalkState):
         self.port, self.tip = True, self.tip and gap in (["and"], ["slash"], ["and", "last"])
         self.anaphor()
 
-    def on_finding(self, index: int, item: Item) -> None:
+    def on_finding(self, _index: int, _item: Item) -> None:
         self.muted = True
         self.pending = []
         self.tip = self.port = False
 
-    def on_off(self, index: int, item: Item) -> None:
+    def on_off(self, _index: int, _item: Item) -> None:
         if self.muted:
             return
         if not self.group:
@@ -182,7 +178,7 @@ class WalkPlaces(WalkState):
             mention.off = mention.tip_said = True
         self.said = True
 
-    def on_unseen(self, index: int, item: Item) -> None:
+    def on_unseen(self, _index: int, item: Item) -> None:
         if self.muted:
             return
         if self.tip or self.port:

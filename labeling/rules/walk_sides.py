@@ -99,7 +99,11 @@ class WalkSides(WalkDistances):
                 not mention.type and mention.family in ("drain", "tube")
             )
             venous = mention.type in VENOUS or not mention.type
-            if lateral or (venous and (before in ON or before in VIA or vein == "arm" or mention.subtype == "port")) or (venous and vein == "chest" and not self.tip):
+            if (
+                lateral
+                or (venous and (before in ON or before in VIA or vein == "arm" or mention.subtype == "port"))
+                or (venous and vein == "chest" and not self.tip)
+            ):
                 self._set_side(mention, side)
             if vein == "arm" and mention.type == T.PICC and before not in VIA and before not in ON:
                 mention.spots.append(Spot("arm", side, "tip" if self.tip else "path"))
@@ -109,7 +113,7 @@ class WalkSides(WalkDistances):
             for mention in self.targets():
                 mention.tip_said = True
 
-    def on_entry(self, index: int, item: Item) -> None:
+    def on_entry(self, _index: int, item: Item) -> None:
         side, vein = item.value
         for mention in self.targets() or []:
             self._set_side(mention, side)
@@ -129,7 +133,7 @@ class WalkSides(WalkDistances):
             mention.type = LOOK_ALIKE
         mention.vein, mention.loose, mention.definite = vein, False, False
 
-    def on_for_dialysis(self, index: int, item: Item) -> None:
+    def on_for_dialysis(self, _index: int, _item: Item) -> None:
         for mention in self.targets():
             if mention.type in (T.INTERNAL_JUGULAR_CVC, T.SUBCLAVIAN_CVC_OR_PORT) and mention.subtype == "standard":
                 mention.subtype = "dialysis"

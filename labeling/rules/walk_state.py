@@ -141,7 +141,7 @@ class WalkState:
         self.tip = self.port = False
         self.said = True
 
-    def on_group(self, index: int, item: Item) -> None:
+    def on_group(self, _index: int, item: Item) -> None:
         mention = Mention(Name("*", plural=True))
         mention.denied = self._denied(item.start, [])
         self.group, self.said, self.focus = [mention], False, None

@@ -54,7 +54,9 @@ class WalkVerdicts(WalkSides):
             not between
             or all(word in ("position", "appearance", "location", "positioning", "in", "course") for word in between)
         )
-        if (self._is_group_next(index) and not (self.group and after_copula)) or (adjective and not (self.group and after_copula)):
+        if (self._is_group_next(index) and not (self.group and after_copula)) or (
+            adjective and not (self.group and after_copula)
+        ):
             self.pending.append(("stated", value))
         elif self.group:
             self._apply("stated", value, self.targets())
@@ -115,7 +117,7 @@ class WalkVerdicts(WalkSides):
             return True
         return not MODAL.isdisjoint(prior) or not MODAL.isdisjoint(following)
 
-    def on_past_time(self, index: int, item: Item) -> None:
+    def on_past_time(self, _index: int, item: Item) -> None:
         word = self.words[item.start]
         if word == "prior" and item.start and self.words[item.start - 1] in ("to", "from", "since", "with", "than"):
             return
@@ -130,13 +132,13 @@ class WalkVerdicts(WalkSides):
                 return
         self.past = True
 
-    def on_now(self, index: int, item: Item) -> None:
+    def on_now(self, _index: int, _item: Item) -> None:
         self.past = self.target = self.skip_from = False
 
-    def on_planned(self, index: int, item: Item) -> None:
+    def on_planned(self, _index: int, _item: Item) -> None:
         self.planned = True
 
-    def on_remain(self, index: int, item: Item) -> None:
+    def on_remain(self, _index: int, _item: Item) -> None:
         for mention in self.targets():
             mention.present = True
         if self.group:

@@ -11,11 +11,13 @@ JOIN = frozenset(
     " there is are x2 x1 x3 2 its".split()
 )
 COPULA = frozenset(
-    "is are was were remain remains appear appears been be being has have lie lies seem seems otherwise still essentially"
+    "is are was were remain remains appear appears been be being has have lie lies seem seems otherwise"
+    " still essentially"
     " grossly overall relatively largely also again which tip tips position positions".split()
 )
 VERBS = frozenset(
-    "is are was were remain remains appear appears has have in terminate terminates terminating end ends project projects"
+    "is are was were remain remains appear appears has have in terminate terminates terminating end ends"
+    " project projects"
     " projecting overlies at lies extend extends course courses tip unchanged stable pass passes seen noted traverse"
     " traverses over overlying again stays coiled removed".split()
 )
@@ -28,7 +30,8 @@ NEGATION_FILL = frozenset(
     "evidence definite visible radiopaque other obvious discrete new additional any radiographic is".split()
 )
 OPEN = frozenset(
-    ", ; and or but in at since compared from with when as over overlying projecting is are again although while by for to on"
+    ", ; and or but in at since compared from with when as over overlying projecting is are again although"
+    " while by for to on"
     " which that however without no upon within position positions positioning location locations appearance course"
     " configuration placement after following relative ( ) slash given than there during despite except noted seen"
     " terminating ending : — - -- – extending coursing alignment side nor if where allowing near compatible ? standing"
@@ -61,14 +64,19 @@ ABSENT = frozenset(
 )
 ASK = frozenset("recommend suggest consider advise needs require requires considering".split())
 ASKED = frozenset("recommended advised suggested planned needed required indicated".split())
+PASSING = ("cours", "cross", "travers", "pass", "enter", "desc")  # verbs of a way, not of an end
 FUTURE = frozenset(
-    "recommend recommended recommends suggest suggested consider should could would may might can need needs require requires"
+    "recommend recommended recommends suggest suggested consider should could would may might can need"
+    " needs require requires"
     " planned pending awaiting before pre if plan for benefit prior will preparing attempted".split()
 ) - {"for", "prior"}
 MODAL = frozenset(
-    "should could recommend recommended recommendation recommends recommending suggest suggested suggestion suggests consider"
-    " considered consideration advise advised may might need needed needs require required requires must please would benefit"
-    " can warrant warranted warrants indicated desired necessary ideally propose proposed prudent preferred advisable helpful"
+    "should could recommend recommended recommendation recommends recommending suggest suggested suggestion"
+    " suggests consider"
+    " considered consideration advise advised may might need needed needs require required requires must"
+    " please would benefit"
+    " can warrant warranted warrants indicated desired necessary ideally propose proposed prudent preferred"
+    " advisable helpful"
     " requiring request requested ought if to".split()
 ) - {"to"}
 BE = frozenset(("be", "being"))

@@ -81,7 +81,7 @@ def test_possible_states_can_be_built():
         ({"side_categorical": "links"}, "side_categorical"),
         ({"tip_location": "stomach"}, "picc: tip_location 'stomach' is not one of svc"),
         ({"subtype": "port"}, "picc: subtype 'port' is not one of standard"),
-        ({"tip_distance_cm": 2.0}, "tip_distance_cm 2.0 and tip_landmark None must be given together"),
+        ({"tip_distance_cm": 2.0}, "tip_distance_cm 2.0 needs a tip_landmark"),
         ({"status": "removed"}, "a removed device has placement N/A, got correct"),
         ({"placement": "N/A"}, "placement N/A has no placement_band, got ok"),
         ({"pleural": "worse", "pleural_evidence": [{"start": 0, "end": 3}]}, "pleural worse is for chest_tube only"),

@@ -1,8 +1,10 @@
 """Short reports with traps, each with the lines and tubes they must give.
 
-One line of the expectation is one device: its short name, then what must be true of it, in any order: a side (left, right,
+One line of the expectation is one device: its short name, then what must be true of it, in any order: a side (left,
+right,
 midline; otherwise unspecified), "removed", "tip=...", "cm=...", a subtype, a stated position, an advice. What is not
-written must be the plain value (in place, standard, not stated, no advice); a tip or distance not written is not checked.
+written must be the plain value (in place, standard, not stated, no advice); a tip or distance not written is not
+checked.
 """
 
 from __future__ import annotations
@@ -53,7 +55,10 @@ CASES: list[tuple[str, str]] = [
     ("The patient is not intubated.", ""),
     ("ETT unchanged in the right main bronchus.", "ett tip=right_main_bronchus"),
     ("The tube tip is 4 cm above the carina, previously 1 cm. ETT was in the right main bronchus.", "ett"),
-    ("ETT has been withdrawn from the right main bronchus and now ends 3 cm above the carina.", "ett cm=3 tip=above_carina"),
+    (
+        "ETT has been withdrawn from the right main bronchus and now ends 3 cm above the carina.",
+        "ett cm=3 tip=above_carina",
+    ),
     ("Endotracheal tube has been advanced 2 cm and is now 4 cm above the carina.", "ett cm=4"),
     ("ETT high in position at the thoracic inlet.", "ett tip=thoracic_inlet too_high"),
     ("Low-lying ETT, 1 cm above the carina, recommend retraction.", "ett cm=1 too_low withdraw"),
@@ -76,13 +81,18 @@ CASES: list[tuple[str, str]] = [
     # enteric tubes
     ("NG tube tip in the stomach.", "ngt tip=stomach"),
     ("NGT courses below the diaphragm, tip not included.", "ngt tip=below_diaphragm"),
-    ("Orogastric tube extends into the left upper quadrant, its tip beyond the field of view.", "ngt tip=below_diaphragm"),
+    (
+        "Orogastric tube extends into the left upper quadrant, its tip beyond the field of view.",
+        "ngt tip=below_diaphragm",
+    ),
     ("The enteric tube passes off the inferior margin of the film.", "ngt tip=below_diaphragm"),
     ("Dobbhoff tube tip in the second portion of the duodenum.", "ngt feeding tip=duodenum"),
     ("Dobhoff tube is post-pyloric.", "ngt feeding tip=post_pyloric"),
     ("Feeding tube in the right lower lobe bronchus.", "ngt feeding tip=airway_or_lung"),
-    ("Nasogastric tube with side port above the GE junction; advancing by 8 cm is suggested.",
-     "ngt tip=side_port_at_or_above_ge_junction advance"),
+    (
+        "Nasogastric tube with side port above the GE junction; advancing by 8 cm is suggested.",
+        "ngt tip=side_port_at_or_above_ge_junction advance",
+    ),
     ("NG tube side port is below the gastroesophageal junction.", "ngt tip=side_port_beyond_ge_junction"),
     ("OGT tip in stomach with side hole at the GEJ.", "ngt tip=side_port_at_or_above_ge_junction"),
     ("Nasogastric tube coiled in the hypopharynx.", "ngt tip=pharynx coiled"),
@@ -100,11 +110,20 @@ CASES: list[tuple[str, str]] = [
     ("Right IJ line tip in the mid SVC.", "ij right tip=mid_svc"),
     ("RIJ in low SVC.", "ij right tip=lower_svc"),
     ("LIJ CVC tip at cavoatrial junction.", "ij left tip=cavoatrial_junction"),
-    ("Left internal jugular central venous catheter ends in the left brachiocephalic vein.", "ij left tip=brachiocephalic_vein"),
-    ("Central venous catheter from a right approach terminates at the SVC/RA junction.", "ij right tip=cavoatrial_junction"),
+    (
+        "Left internal jugular central venous catheter ends in the left brachiocephalic vein.",
+        "ij left tip=brachiocephalic_vein",
+    ),
+    (
+        "Central venous catheter from a right approach terminates at the SVC/RA junction.",
+        "ij right tip=cavoatrial_junction",
+    ),
     ("Right-sided central line with tip in the right atrium.", "ij right tip=right_atrium"),
     ("Left triple lumen catheter tip overlies the upper SVC.", "ij left tip=upper_svc"),
-    ("Tunneled dialysis catheter, right IJ approach, tip in right atrium, unchanged.", "ij right dialysis tip=right_atrium satisfactory"),
+    (
+        "Tunneled dialysis catheter, right IJ approach, tip in right atrium, unchanged.",
+        "ij right dialysis tip=right_atrium satisfactory",
+    ),
     ("Right permcath in place.", "ij right dialysis satisfactory"),
     ("Left IJ Quinton catheter tip in proximal SVC.", "ij left dialysis tip=upper_svc"),
     ("Right IJ Cordis terminates in the brachiocephalic vein.", "ij right introducer_sheath tip=brachiocephalic_vein"),
@@ -114,8 +133,10 @@ CASES: list[tuple[str, str]] = [
     ("Right femoral central venous catheter.", ""),
     ("Right IJ and left subclavian lines end in the SVC.", "ij right tip=svc; sc left tip=svc"),
     ("Bilateral IJ catheters are unchanged.", "ij left satisfactory; ij right satisfactory"),
-    ("Right internal jugular line removed. Left IJ line tip in azygos vein, recommend repositioning.",
-     "ij right removed; ij left tip=azygos_vein reposition"),
+    (
+        "Right internal jugular line removed. Left IJ line tip in azygos vein, recommend repositioning.",
+        "ij right removed; ij left tip=azygos_vein reposition",
+    ),
     ("Right IJ catheter extends 2 cm below the cavoatrial junction.", "ij right cm=2"),
     # PICCs
     ("Right PICC tip in lower SVC.", "picc right tip=lower_svc"),
@@ -130,7 +151,10 @@ CASES: list[tuple[str, str]] = [
     ("Left PICC is coiled in the left subclavian vein.", "picc left tip=subclavian_vein coiled"),
     ("Left midline catheter.", ""),
     ("PICC team notified.", ""),
-    ("Right-sided PICC remains in place, tip in the cavoatrial region.", "picc right tip=cavoatrial_junction satisfactory"),
+    (
+        "Right-sided PICC remains in place, tip in the cavoatrial region.",
+        "picc right tip=cavoatrial_junction satisfactory",
+    ),
     # subclavian lines and ports
     ("Left subclavian central line tip in SVC.", "sc left tip=svc"),
     ("Right chest port with tip in right atrium.", "sc right port tip=right_atrium"),
@@ -146,12 +170,19 @@ CASES: list[tuple[str, str]] = [
     # Swan-Ganz catheters
     ("Right IJ Swan-Ganz catheter tip in the right pulmonary artery.", "swan right tip=right_pulmonary_artery"),
     ("PA catheter tip in main pulmonary artery.", "swan tip=main_pulmonary_artery"),
-    ("Swan tip too distal in the right lower lobe pulmonary artery, withdraw 4 cm.", "swan tip=distal_pulmonary_artery too_low withdraw"),
+    (
+        "Swan tip too distal in the right lower lobe pulmonary artery, withdraw 4 cm.",
+        "swan tip=distal_pulmonary_artery too_low withdraw",
+    ),
     ("Swan-Ganz coiled in the right ventricle.", "swan tip=right_ventricle coiled"),
-    ("Right IJ introducer sheath with Swan-Ganz catheter tip in the left main pulmonary artery.",
-     "ij right introducer_sheath; swan right tip=left_pulmonary_artery"),
-    ("The Swan-Ganz catheter has been removed with the right IJ sheath remaining in place.",
-     "swan removed; ij right introducer_sheath satisfactory"),
+    (
+        "Right IJ introducer sheath with Swan-Ganz catheter tip in the left main pulmonary artery.",
+        "ij right introducer_sheath; swan right tip=left_pulmonary_artery",
+    ),
+    (
+        "The Swan-Ganz catheter has been removed with the right IJ sheath remaining in place.",
+        "swan removed; ij right introducer_sheath satisfactory",
+    ),
     ("Pulmonary artery is enlarged.", ""),
     ("Swan-Ganz catheter tip is in the right ventricular outflow tract.", "swan tip=pulmonary_outflow_tract"),
     # chest tubes
@@ -181,37 +212,63 @@ CASES: list[tuple[str, str]] = [
     ("Biliary drain and perihepatic pigtail catheter.", ""),
     ("Intercostal drain on the left side with tip directed to the apex.", "ct left tip=upper"),
     ("Left thoracostomy tube projects below the diaphragm.", "ct left tip=below_diaphragm"),
-    ("A second right chest tube has been placed. The first right chest tube is unchanged.", "ct right; ct right satisfactory"),
+    (
+        "A second right chest tube has been placed. The first right chest tube is unchanged.",
+        "ct right; ct right satisfactory",
+    ),
     # mediastinal drains
     ("Mediastinal drain in place.", "med satisfactory"),
-    ("Mediastinal and bilateral chest tubes are unchanged.", "med satisfactory; ct left satisfactory; ct right satisfactory"),
+    (
+        "Mediastinal and bilateral chest tubes are unchanged.",
+        "med satisfactory; ct left satisfactory; ct right satisfactory",
+    ),
     ("Pericardial drain overlies the heart.", "med pericardial tip=pericardium"),
     ("Mediastinal drains and epicardial wires have been removed.", "med removed"),
     ("Left pleural and mediastinal drains in situ.", "ct left satisfactory; med satisfactory"),
     # balloon pumps
     ("IABP tip 2 cm below the aortic knob.", "iabp cm=2 tip=proximal_descending_aorta"),
-    ("Intra-aortic balloon pump marker at the aortic arch, recommend withdrawing 2 cm.", "iabp tip=aortic_arch withdraw"),
+    (
+        "Intra-aortic balloon pump marker at the aortic arch, recommend withdrawing 2 cm.",
+        "iabp tip=aortic_arch withdraw",
+    ),
     ("Balloon pump tip in the proximal descending thoracic aorta.", "iabp tip=proximal_descending_aorta"),
     ("Interval removal of IABP. Impella in place.", "iabp removed"),
     ("ECMO cannula in the right atrium. LVAD in place.", ""),
     # lists
-    ("ETT, NGT and right IJ line are in standard position.", "ett satisfactory; ngt satisfactory; ij right satisfactory"),
-    ("Endotracheal tube, feeding tube and left PICC are unchanged.", "ett satisfactory; ngt feeding satisfactory; picc left satisfactory"),
-    ("ETT tip 4 cm above carina, NGT tip in stomach, RIJ in mid SVC.", "ett cm=4; ngt tip=stomach; ij right tip=mid_svc"),
+    (
+        "ETT, NGT and right IJ line are in standard position.",
+        "ett satisfactory; ngt satisfactory; ij right satisfactory",
+    ),
+    (
+        "Endotracheal tube, feeding tube and left PICC are unchanged.",
+        "ett satisfactory; ngt feeding satisfactory; picc left satisfactory",
+    ),
+    (
+        "ETT tip 4 cm above carina, NGT tip in stomach, RIJ in mid SVC.",
+        "ett cm=4; ngt tip=stomach; ij right tip=mid_svc",
+    ),
     ("ETT and NGT have been removed; right PICC remains.", "ett removed; ngt removed; picc right"),
     ("Interval removal of ETT, NGT, and right IJ catheter.", "ett removed; ngt removed; ij right removed"),
     ("ET and NG tubes in good position.", "ett satisfactory; ngt satisfactory"),
-    ("ETT in place. NGT coiled in the esophagus. Left subclavian line kinked.", "ett satisfactory; ngt tip=esophagus coiled; sc left kinked"),
+    (
+        "ETT in place. NGT coiled in the esophagus. Left subclavian line kinked.",
+        "ett satisfactory; ngt tip=esophagus coiled; sc left kinked",
+    ),
     ("Removal of the ETT with placement of a left PICC.", "ett removed; picc left"),
     ("Stable right PICC and left chest tube.", "picc right satisfactory; ct left satisfactory"),
     # the next sentence
-    ("Right PICC has been placed. Its tip projects over the right atrium. This should be retracted by 3 cm.",
-     "picc right tip=right_atrium withdraw"),
+    (
+        "Right PICC has been placed. Its tip projects over the right atrium. This should be retracted by 3 cm.",
+        "picc right tip=right_atrium withdraw",
+    ),
     ("Left chest tube is present. The side port lies outside the rib cage.", "ct left tip=side_port_outside_rib_cage"),
     ("NG tube present. Tip in stomach.", "ngt tip=stomach"),
     ("ETT. 4 cm above the carina.", "ett"),
     ("Right IJ catheter. The catheter tip is in the SVC. Recommend advancing 3 cm.", "ij right tip=svc advance"),
-    ("Right IJ line tip in SVC. NGT in stomach. Lines and tubes unchanged.", "ij right tip=svc satisfactory; ngt tip=stomach satisfactory"),
+    (
+        "Right IJ line tip in SVC. NGT in stomach. Lines and tubes unchanged.",
+        "ij right tip=svc satisfactory; ngt tip=stomach satisfactory",
+    ),
     ("Lines and tubes unchanged.", ""),
     ("Bilateral chest tubes. The left tube is kinked.", "ct left kinked; ct right"),
     ("Pacemaker leads unchanged. Tips in the right atrium and ventricle.", ""),
@@ -221,7 +278,7 @@ CASES: list[tuple[str, str]] = [
     ("COMPARISON: Film before Swan-Ganz removal.\nFINDINGS: Clear lungs.", ""),
     ("Compared to the study before ETT placement, the edema is worse.", ""),
     ("Findings: Right-sided PICC.\nImpression: PICC tip in the mid SVC.", "picc right tip=mid_svc"),
-]  # fmt: skip
+]
 
 
 def read(report):
