@@ -44,12 +44,20 @@ for _section, _names in {
     for _name in _names.split("|"):
         _HEADINGS[_name] = _section
 
-# A heading stands at the start of a line, or after a sentence's end when in capitals, and ends in a colon
-# ("FINDINGS:"), or stands alone on its line.
+# A heading stands at the start of a line, or after a sentence's end when in capitals or one of _SPOKEN, and ends in a
+# colon ("FINDINGS:", "Comparison 1/4:"), or stands alone on its line.
 _HEADING = re.compile(
     r"(?:^|(?<=\n)|(?<=[.!?:;] )|(?<=[.!?:;]  ))[ \t*#>]*"
-    r"([A-Za-z][A-Za-z/&,() -]{0,48}?)[ \t]*\**[ \t]*(:|(?=[ \t]*(?:\n|\Z)))[ \t]*\**"
+    r"([A-Za-z][A-Za-z/&,() -]{0,48}?)[ \t]*\**[ \t]*(?:[\d/.,-]{3,10}[ \t]*(?=:))?(:|(?=[ \t]*(?:\n|\Z)))[ \t]*\**"
 )
+_SPOKEN = frozenset("findings impression comparison technique indication history conclusion recommendation".split())
+# What is asked of the film or was done before it, not what it shows.
+_REQUEST = re.compile(
+    r"\W*(?:rule out|r/o|evaluat|eval\b|assess|please|status post|s/p|check|follow|query|confirm|\?|post[- ]op|"
+    r"history of|hx of|h/o|patient|pt\b|\d+[- ]?(?:year|yo\b|y/o|m\b|f\b))",
+    re.IGNORECASE,
+)
+_BLANK_LINE = re.compile(r"\n[ \t\r]*\n")
 _LAST_WORD = re.compile(r"(\S+)\Z")
 # Never the end of a sentence; and those that are one only before a capital ("no PTX on the L. Heart normal").
 _TITLES = frozenset("dr. mr. mrs. ms. prof. st. vs. approx. e.g. i.e. cf. ca. e.t. n.g. o.g. i.j. p.a. a.p.".split())
@@ -127,7 +135,7 @@ def _sections(text: str) -> list[tuple[int, int, Section]]:
             if colon and at_line_start and found and found[-1][2] in NOT_OBSERVED:
                 found.append((match.start(), match.start(), Section.BODY))
             continue
-        if not at_line_start and not raw.isupper() and section is not Section.IMPRESSION:
+        if not at_line_start and not raw.isupper() and not (raw[0].isupper() and raw.lower() in _SPOKEN):
             continue
         if not colon and (not at_line_start or (not raw.isupper() and section is Section.TECHNIQUE)):
             continue  # "Examination" alone on a line may be a sentence's end
@@ -135,20 +143,63 @@ def _sections(text: str) -> list[tuple[int, int, Section]]:
     return found
 
 
+def _bodies(text: str) -> list[tuple[int, int, Section]]:
+    """(start, end, section) of every stretch of text between headings, in order."""
+    bodies: list[tuple[int, int, Section]] = []
+    section, start = Section.BODY, 0
+    for heading_start, body_start, next_section in [*_sections(text), (len(text), len(text), None)]:
+        end = heading_start
+        if section in NOT_OBSERVED and next_section in _AFTER_UNNAMED_FINDINGS:
+            end = _end_of_unobserved(text, start, heading_start, last=next_section is None)
+        bodies.append((start, end, section))
+        if end < heading_start:
+            bodies.append((end, heading_start, Section.BODY))
+        if next_section is not None:
+            section, start = next_section, body_start
+    return bodies
+
+
+# "INDICATION: Hypoxia." and then the findings, without a heading of their own, up to one of these or the end.
+_AFTER_UNNAMED_FINDINGS = frozenset({None, Section.IMPRESSION, Section.RECOMMENDATION, Section.ADDENDUM})
+
+
+def _end_of_unobserved(text: str, start: int, end: int, *, last: bool) -> int:
+    """Where a history-like section really ends: with its paragraph, its line, or (all in one line, nothing after it)
+    its first sentence; what is asked of the film or was done before it still belongs to it."""
+    at = start + _leading_space(text, start, end)
+    blank = _BLANK_LINE.search(text, at, end)
+    if blank is None and "\n" not in text[at:end].rstrip() and not last:
+        return end
+    while at < end:
+        at = blank.end() if blank else _next_break(text, at, end)
+        at += _leading_space(text, at, end)
+        if not _REQUEST.match(text, at, end):
+            return at
+        blank = None
+    return end
+
+
+def _next_break(text: str, start: int, end: int) -> int:
+    """The end of the line (a wrapped one goes on), or of the sentence where there is one line only."""
+    one_line = "\n" not in text[start:end].rstrip()
+    line_start = start
+    for match in _BOUNDARY.finditer(text, start, end):
+        if match.group() == "\n":
+            if not _wraps(text, line_start, match.start()):
+                return match.end()
+            line_start = match.end()
+        elif one_line and _is_stop(text, start, match):
+            return match.end()
+    return end
+
+
 def split_sentences(text: str) -> list[Sentence]:
     """Give the report's sentences in order; headings belong to none.
 
     Every sentence is exactly `text[start:end]`, never empty, and sentences don't overlap.
     """
-    bodies: list[tuple[int, int, Section]] = []
-    section, start = Section.BODY, 0
-    for heading_start, body_start, next_section in _sections(text):
-        bodies.append((start, heading_start, section))
-        section, start = next_section, body_start
-    bodies.append((start, len(text), section))
-
     sentences: list[Sentence] = []
-    for body_start, body_end, body_section in bodies:
+    for body_start, body_end, body_section in _bodies(text):
         begin = line_start = body_start
         for match in _BOUNDARY.finditer(text, body_start, body_end):
             at = match.start()

@@ -54,6 +54,13 @@ def context_phrases() -> Iterator[tuple[str, tuple[str, object]]]:
 SPELLINGS: dict[str, str] = {
     **dict.fromkeys(("the", "of", "a", "an", "'s", "level", "approximately", "approx", "about", "roughly"), ""),
     "/": "slash",
+    "dbl": "double",
+    "abv": "above",
+    "incl": "included",
+    "vis": "visualized",
+    "jxn": "junction",
+    "jct": "junction",
+    "pulm": "pulmonary",
     "lt": "left",
     "rt": "right",
     "l": "left",

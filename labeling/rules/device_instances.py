@@ -19,6 +19,8 @@ _PRONOUN_REACH = 2  # sentences back to what "it" or "the tip" may mean
 _SINGLE = frozenset((T.ENDOTRACHEAL_TUBE, T.TRACHEOSTOMY_TUBE, T.SWAN_GANZ_CATHETER, T.INTRA_AORTIC_BALLOON_PUMP))
 _CENTRAL = (T.INTERNAL_JUGULAR_CVC, T.SUBCLAVIAN_CVC_OR_PORT)
 _MEDIASTINAL = frozenset(("mediastinum", "ant_mediastinum", "post_mediastinum", "pericardium"))
+# Tracheal levels that a distance from the carina says more exactly.
+_MEASURED_BETTER = frozenset(("mid_trachea", "lower_trachea", "carina"))
 _ABDOMINAL = frozenset(("ruq", "luq", "abdomen", "stomach", "duodenum"))
 # The most exact word for what is wrong wins.
 _EXACT = (
@@ -141,14 +143,11 @@ def _tip_of(device_type: str, mention: Mention, side: str) -> str:
             return port
         if mention.off and tip in (NOT_AVAILABLE, "stomach", "esophagus", "ge_junction"):
             said_of_tip = any(spot.how == "tip" for spot in mention.spots)
-            return tip if said_of_tip and tip == "stomach" else "below_diaphragm"
-    if device_type == T.ENDOTRACHEAL_TUBE and mention.distance is not None and mention.distance.landmark == "carina":
-        if tip in (NOT_AVAILABLE, "mid_trachea", "carina", "lower_trachea") and mention.distance.direction not in (
-            "below",
-            "beyond",
-        ):
-            return "above_carina"
-    if tip == NOT_AVAILABLE and mention.distance is not None:
+            return tip if said_of_tip and tip != NOT_AVAILABLE else "below_diaphragm"
+    if mention.distance is not None and (
+        tip == NOT_AVAILABLE
+        or (device_type == T.ENDOTRACHEAL_TUBE and mention.distance.landmark == "carina" and tip in _MEASURED_BETTER)
+    ):
         tip = distance_tip(device_type, *mention.distance)
     if tip == NOT_AVAILABLE and (mention.off or mention.unseen):
         return UNCLEAR_TIP
@@ -282,7 +281,12 @@ class Assembly:
                 mention.subtype == "port" or instance.subtype != "standard"
             ):
                 return False
-            if mention.subtype != "standard" or (instance in self._touched):
+            if mention.subtype != "standard" or instance in self._touched or instance.subtype == "port":
+                return False
+            if mention.present or (mention.side and not instance.side):
+                return False
+            tips = {instance.tip(), _tip_of(mention.type, mention, mention.side)} - {NOT_AVAILABLE}
+            if len(tips) > 1:
                 return False
         if mention.side and instance.side and mention.side != instance.side:
             return False
@@ -317,6 +321,8 @@ class Assembly:
     @staticmethod
     def _same_subtype(mention: Mention, instance: Instance) -> bool:
         """A plain name may mean the special kind, two special kinds are two devices."""
+        if mention.type in _SINGLE:
+            return True
         if mention.type == T.NASOGASTRIC_TUBE:
             return mention.loose or instance.loose
         if mention.type == T.MEDIASTINAL_DRAIN:

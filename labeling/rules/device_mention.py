@@ -52,6 +52,7 @@ class Mention:
         "present",
         "removed",
         "second",
+        "shared_removal",
         "side",
         "spots",
         "stated",
@@ -80,6 +81,7 @@ class Mention:
         self.listed = False  # joined to the name before it: another device
         self.removed = name.removed
         self.present = False
+        self.shared_removal = False  # removed only because the name before it in the list is
         self.spots: list[Spot] = []
         self.ports: list[Spot] = []
         self.off = False

@@ -13,6 +13,7 @@ from labeling.rules.device_mention import Mention
 from labeling.rules.device_nodes import ANAPHORS, HEADS, Item, Phrase, read_nodes, split_words
 from labeling.rules.walk_names import WalkNames
 from labeling.rules.walk_words import CLAUSE
+from labeling.vocabulary import Advice
 
 
 class Walk(WalkNames):
@@ -37,6 +38,15 @@ class Walk(WalkNames):
             else:
                 getattr(self, "on_" + node.kind, self.on_other)(index, node)
             self.end = node.end
+        for mention in self.mentions:
+            if mention.shared_removal and (
+                mention.spots
+                or mention.distance
+                or mention.stated
+                or mention.present
+                or mention.advice is not Advice.NONE
+            ):
+                mention.removed = False  # "removal of the NGT and right PICC with tip in the SVC"
         return self.mentions
 
     def on_other(self, index: int, item: Item) -> None:

@@ -67,7 +67,7 @@ _LUNG = ("lung_upper", "lung_mid", "lung_lower")
 _IN = frozenset(
     "in into within inside at over overlying overlies near toward towards up onto along to projecting"
     " projects around by"
-    " level against overlie adjacent reaches reaching below above beyond past".split()
+    " level against overlie adjacent origin takeoff ostium reaches reaching below above beyond past".split()
 )
 _VIA = frozenset("via through from using by entering traversing".split())
 SHARED_WORDS = frozenset(SHARED_ADJECTIVES)
@@ -251,10 +251,9 @@ def _items(words: list[str]) -> list[Phrase | Item]:
             at += 1
             continue
         stop = at + 1
-        while (
-            stop < len(found)
-            and found[stop].start == found[stop - 1].end
-            and (found[stop].kind in _RUN or _lies_between(found, stop))
+        while stop < len(found) and (
+            (found[stop].start == found[stop - 1].end and (found[stop].kind in _RUN or _lies_between(found, stop)))
+            or _bridges(found, at, stop, words)
         ):
             stop += 1
         lung = next((i.value for i in found[at:stop] if i.kind == "place"), "")
@@ -308,6 +307,22 @@ def _share_names(nodes: list[Phrase | Item], words: list[str]) -> list[Phrase | 
                     node = node._replace(side=node.side or last.value)
         shared.append(node)
     return shared
+
+
+def _bridges(found: list[Item], at: int, stop: int, words: list[str]) -> bool:
+    """Whether one unknown word stands inside a name: "right IJ XXXX catheter"."""
+    last, following = found[stop - 1], found[stop]
+    if (
+        following.start != last.end + 1
+        or last.kind not in ("side", "vein")
+        or following.kind not in ("bare", "device", "mod")
+    ):
+        return False
+    word = words[last.end]
+    if word in _AFTER_VEIN or not word.isalpha() or any(item.kind in ("device", "bare") for item in found[at:stop]):
+        return False
+    noun = next((item for item in found[stop : stop + 3] if item.kind in ("bare", "device")), None)
+    return noun is not None and (noun.kind == "bare" or noun.value.loose)
 
 
 def _lies_between(found: list[Item], at: int) -> bool:

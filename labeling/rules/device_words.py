@@ -68,6 +68,11 @@ def device_phrases() -> Iterator[tuple[str, tuple[str, Name]]]:
         yield f"{side} cts", ("device", Name(T.CHEST_TUBE, side=side, plural=True))
         yield f"{side} one", ("bare", Name("", side=side, family="one"))
         yield f"{side} sided one", ("bare", Name("", side=side, family="one"))
+        # otherwise "right pulmonary artery" would be read as a place
+        for noun in ("catheter", "line", "balloon catheter", "flotation catheter"):
+            yield f"{side} pulmonary artery {noun}", ("device", Name(T.SWAN_GANZ_CATHETER, side=side))
+            yield f"{side} pulmonary arterial {noun}", ("device", Name(T.SWAN_GANZ_CATHETER, side=side))
+            yield f"{side} pa {noun}", ("device", Name(T.SWAN_GANZ_CATHETER, side=side))
         yield f"{letter}picc", ("device", Name(T.PICC, side=side))
         yield f"{letter}ue picc", ("device", Name(T.PICC, side=side))
     for family, patterns in _LEXICON["bare"].items():

@@ -23,7 +23,7 @@ _NAMES: dict[LineTubeType, str] = {
         | tube\s+thoracostom(?:y|ies) | thora(?:costomy|cotomy)\s+{_DRAIN} | thoracostom(?:y|ies)
         | pig\s?-?tails?(?:\s+{_DRAIN})? | pleur-?\s?x(?:\s+{_DRAIN})? | pleurex(?:\s+{_DRAIN})?
         | intercostal\s+{_DRAIN}
-        | \b(?:R|L|right|left|bilat\w*)\.?\s+CTs?\b | \b[RL]CTs?\b | \bICCs?\b | \bICDs?\b
+        | \b(?:R|L|right|left|bilat\w*)\.?\s+CTs?\b | \b[RL]CTs?\b | \bICCs?\b | \bICDs?\b | \bIPC\b
         | drain(?:age)?\s+{_DRAIN} | aspira\b | blakes? | drains?\b | drainage\b | tubes\b | tube\b
         | catheters?\b""",
     LineTubeType.ENDOTRACHEAL_TUBE: rf"""
@@ -31,21 +31,22 @@ _NAMES: dict[LineTubeType, str] = {
         | endo-?\s?trach\w*(?:\s+{_HEAD})?
         | (?:oro|naso)-?tracheal(?:\s+{_HEAD})? | \bE\.?\s?T\.?\s?T\b\.? | \bETTs\b
         | \bE\.?\s?T\.?[\s/-]+(?:tubes?|tip|cuff)
-        | \bE\.?T\.? (?=\s*(?:,|and|&|/|in|at|\d|is|tip)) | breathing\s+tube | double[\s-]lumen\s+tube
+        | \bE\.?T\.? (?=\s*(?:,|and|&|/|in|at|\d|is|tip)) | breathing\s+tube | (?:double|dual)[\s-]lumen\s+(?:tubes?|endobronchial|endotracheal|tracheal|bronchial|et\b)
+        | (?:oro|naso)[\s-]?tracheal | \bDLE?T?T\b
         | (?:re-?)?intubat\w*
         | tubes?\s+(?:\w+\s+){{0,3}}?(?:in|within)\s+(?:the\s+)?trachea | extubat\w* | airway\s+tube
         | endotracheal\w*""",
     LineTubeType.TRACHEOSTOMY_TUBE: rf"""
         trach(?:e?ostom(?:y|ies)|eotom(?:y|ies))(?:\s+(?:appliance|device|{_HEAD}))? | trache?a?s?(?:\s+{_HEAD})\b
-        | \btrach(?:e?s)?\b | \btracheal\s+(?:cannula|appliance)\b | trache\w*stom\w* | shiley | bivona | portex
+        | \btrach(?:e?s|e)?\b | tracheal\s+(?:cannulas?|t[\s-]tubes?) | \btracheal\s+(?:cannula|appliance)\b | trache\w*stom\w* | shiley | bivona | portex
         | montgomery(?:\s+t-?\s?tube)? | laryngectomy\s+tube | t-tube | decannulat\w*""",
     LineTubeType.NASOGASTRIC_TUBE: rf"""
         (?:naso|oro)[\s-]?(?:gastric|enteric|jejunal|duodenal|esophageal|oesophageal)(?:\s+(?:feeding\s+)?{_HEAD})?
         | \b[NO]\.?\s?G\.?(?:/\s?[NO]\.?G\.?)?[\s-]*(?:feeding\s+)?{_HEAD} | \b[NO]\.?G\.?T?s?\b
-        | \bN[JD]T?\b(?:\s+{_HEAD})?
+        | \bN\.?\s?G\.?\s?T\b | \bN[JD]T?\b(?:\s+{_HEAD})?
         | (?:entero|enteric|gastric|enteral|feeding|weighted|decompress\w+|sump|alimentary|stomach|orogastric)\b
             (?:[\s/-]+\w+){{0,3}}?[\s/-]+(?:{_HEAD}|sump)
-        | (?:entero|enteric|enteral|feeding)\b | do[bp]+\s?-?ho?f+(?:\s+{_HEAD})? | du[bp]+\s?-?ho?f+(?:\s+{_HEAD})?
+        | (?:entero|enteric|enteral|feeding)\b | (?:o?esophageal)\s+drainage\s+catheters? | do[bp]+\s?-?ho?f+(?:\s+{_HEAD})? | du[bp]+\s?-?ho?f+(?:\s+{_HEAD})?
         | \bDHTs?\b | \bDHFT\b | salem(?:\s+sump)? | \bsump\b | corpak | cortrak | keofeed | entriflex | levin
         | ryle'?s?(?:\s+tube)? | \bFTs?\b | tubes?\b""",
     LineTubeType.INTERNAL_JUGULAR_CVC: rf"""
@@ -55,13 +56,13 @@ _NAMES: dict[LineTubeType, str] = {
             (?:[\s-]+\w+){{0,2}}?[\s-]+(?:{_HEAD}|access|sheath)
         | (?:triple|double|dual|single|quad|multi)[\s-]?lumen(?:\s+\w+){{0,2}}?(?:\s+{_HEAD})? | \bTLCs?\b
         | \bCVCs?\b | \bCVLs?\b
-        | (?:h(?:a?e)mo)?dialysis\b | perm-?a?-?\s?cath\w* | vas-?\s?caths? | quinton\w* | mahurkar | trialysis | tesio
+        | (?:h(?:a?e)mo)?dialysis\b | perm-?\s?a?-?\s?cath\w* | vasc?-?\s?caths? | \bTDC\b | \b[RL]IJC(?:VC)?\b | quinton\w* | mahurkar | trialysis | tesio
         | palindrome | hickman | broviac | groshong | hohn | tunn?ell?ed\b | \bHD\b(?:\s+{_HEAD})? | central\s+{_HEAD}
         | cordis | introducers?(?:\s+sheaths?)? | sheaths?\b | neck\s+{_HEAD}
         | (?:indwelling\s+)?(?:catheters?|lines?)\b""",
     LineTubeType.PICC: rf"""
-        (?:power)?\s?\bP\.?I\.?C\.?C\.?s?\b(?:[\s-]+{_HEAD})? | \bPIC\b(?:[\s-]+{_HEAD})? | \bPICCs?\b | powerpicc
-        | peripheral(?:ly)?[\s-]+(?:inserted|placed)(?:\s+\w+){{0,2}}?\s+{_HEAD} | arm\s+{_HEAD}
+        (?:power)?\s?\b[RL]?P\.?\s?I\.?\s?C\.?\s?C\.?s?\b(?:[\s-]+{_HEAD})? | \bPIC\b(?:[\s-]+{_HEAD})? | \bPICCs?\b | powerpicc
+        | peripheral(?:ly)?[\s-]+(?:inserted|placed|central)(?:\s+\w+){{0,2}}?\s+{_HEAD} | arm\s+(?:central\s+)?{_HEAD}
         | peripherally\s+inserted
         | (?:upper\s+(?:extremity|limb)|brachial|basilic)\s+(?:\w+\s+){{0,3}}?{_HEAD}""",
     LineTubeType.SUBCLAVIAN_CVC_OR_PORT: rf"""
@@ -69,17 +70,18 @@ _NAMES: dict[LineTubeType, str] = {
         | \b[RL]?SCV?C?\b(?:[\s-]+\w+){{0,3}}?[\s-]+{_HEAD} | \b[RL]SCV?\b | \bSCV?\b | sub-?\s?clavian
         | (?:chest(?:\s+wall)?\s+|implant\w+\s+|infusion\s+|subcutaneous\s+|vascular\s+access\s+|venous\s+access\s+)+
             (?:ports?|device)\b
-        | port[\s-]?a[\s-]?caths?\w* | medi-?\s?ports?\b | power-?\s?ports?\b | chemo-?\s?ports?\b
+        | port[\s-]?[ao]?[\s-]?caths?\w* | medi-?\s?ports?\b | power-?\s?ports?\b | chemo-?\s?ports?\b
         | infus[ea]-?\s?a?-?\s?ports?\b
-        | vasc?u?-?\s?ports? | bard\s?-?ports? | \bports?\b(?:[\s-]+{_HEAD})? | pac\b | venous\s+access\s+device
+        | vasc?u?-?\s?ports? | bard\s?-?ports? | \bports?\b(?:[\s-]+{_HEAD})? | pac\b | (?:venous|vascular|implant\w+)\s+access\s+devices? | passports?
         | hickman | broviac""",
     LineTubeType.SWAN_GANZ_CATHETER: rf"""
         swans?(?:\s?-?\s?ganz)?(?:\s+{_HEAD})? | (?:pulmonary|pulm\.?)\s+(?:art\w+\.?\s+)?(?:\w+\s+)?{_HEAD}
         | \bP\.?A\.?[\s-]+(?:\w+\s+)?{_HEAD} | \bPACs?\b | \bPA-?C\b | right\s+heart\s+{_HEAD}
         | thermodilution\s+{_HEAD}
-        | \bSG\b(?:\s+{_HEAD})? | \bS-G\b | pulmonary\s+artery\b""",
+        | \bSGC?\b(?:\s+{_HEAD})? | \bS-G\b | pulmonary\s+artery\b""",
     LineTubeType.MEDIASTINAL_DRAIN: rf"""
-        (?:mediastin\w*|retro-?sternal|sub-?sternal|peri-?cardi\w*|post-?sternotomy)\b[^.;]{{0,40}}?\b{_DRAIN}
+        (?:mediastin\w*|retro-?sternal|sub-?sternal|peri-?cardi\w*|post[\s-]?sternotomy|midline|retro-?cardiac)\b[^.;]{{0,40}}?\b
+            (?:{_DRAIN}|blake)
         | \bMTs?\b | {_DRAIN}\b[^.;]{{0,40}}?\b(?:mediastin\w*|peri-?cardi\w*|retro-?sternal)""",
     LineTubeType.INTRA_AORTIC_BALLOON_PUMP: rf"""
         intra-?\s?aortic(?:\s+counter-?\s?pulsation)?\s+balloon(?:[\s-]+(?:counter-?pulsation\s+)?(?:pumps?|{_HEAD}|device))*

@@ -12,7 +12,7 @@ class WalkChanges(WalkVerdicts):
     """Reads what changed."""
 
     def on_removal(self, index: int, item: Item) -> None:
-        prior = self.before(item.start, 4)
+        prior = self.before_in_clause(item.start, 4)
         future = self.planned or not FUTURE.isdisjoint(prior)
         op = "planned" if future else "removal"
         if not ASKED.isdisjoint(self.words[item.end : item.end + 4]) and self.group:
@@ -70,7 +70,7 @@ class WalkChanges(WalkVerdicts):
     def on_placed(self, index: int, item: Item) -> None:
         if self.muted and self.next_phrase(index) is None:
             return
-        prior = self.before(item.start, REACH)
+        prior = self.before_in_clause(item.start, REACH)
         asked = (
             not (ASKED | {"considered"}).isdisjoint(self.words[item.end : item.end + 4])
             and "placed" not in self.words[item.end : item.end + 4]

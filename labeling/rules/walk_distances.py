@@ -126,7 +126,7 @@ class WalkDistances(WalkPlaces):
 
     def _of_tip(self, place: str) -> list[Mention]:
         """The devices whose tip may lie at, or be measured from, a place."""
-        members = [m for m in self.targets() if not m.removed or len(self.targets()) == 1]
+        members = [m for m in self.targets() if not m.removed] or self.targets()
         able = [m for m in members if not m.type or measured_from(m.type, LANDMARKS[place])] or members
         if len(able) > 1 and not self.plural_tip and self.tip:
             return able[-1:]

@@ -8,8 +8,22 @@ from labeling.rules.device_nodes import Item, Phrase
 from labeling.rules.device_words import Name
 from labeling.rules.tips import Spot
 from labeling.rules.walk_changes import WalkChanges
-from labeling.rules.walk_words import ASK, ASKED, EXCHANGED, FIRST, JOIN, NONE, OPEN, OUT, PAIRED, VENOUS_SET, VERBS
+from labeling.rules.walk_words import (
+    ASK,
+    ASKED,
+    EXCHANGED,
+    FIRST,
+    JOIN,
+    NONE,
+    ONE_IS,
+    OPEN,
+    OUT,
+    PAIRED,
+    VENOUS_SET,
+    VERBS,
+)
 from labeling.vocabulary import LineTubeType as T
+from labeling.vocabulary import StatedPosition
 
 
 class WalkNames(WalkChanges):
@@ -36,7 +50,7 @@ class WalkNames(WalkChanges):
             return  # "nasogastric tube (NGT)"
         new = self._make(node, name)
         denied = self._denied(node.start, gap)
-        joined = bool(self.group) and not self.said and self._joins(index, node, gap)
+        joined = bool(self.group) and not self.said and self._joins(node, gap)
         planned = (self.planned and self._is_planned(index, node)) or self._is_asked_for(index, node)
         for mention in new:
             mention.denied = denied
@@ -57,6 +71,8 @@ class WalkNames(WalkChanges):
         if joined and before_all is None:
             self.group = [*self.group, *new]
             pending = self.pending or self.shared_pending
+            for mention in new:
+                mention.shared_removal = not self.pending and any(kind == "removal" for kind, _ in pending)
         else:
             self.group = new
             self.said = self.referred = False
@@ -75,6 +91,11 @@ class WalkNames(WalkChanges):
         else:
             for kind, value in pending:
                 self._apply(kind, value, new)
+        if any(
+            kind == "advice" or (kind == "stated" and value[0] is not StatedPosition.SATISFACTORY)
+            for kind, value in pending
+        ):
+            self.said = True  # "kinked chest tube and ..." blames one device
         self.pending = []
         if node.past or self.past:
             self.past = False
@@ -176,13 +197,14 @@ class WalkNames(WalkChanges):
         self.pending = []
         return True
 
-    def _joins(self, _index: int, node: Phrase, gap: list[str]) -> bool:
+    def _joins(self, node: Phrase, gap: list[str]) -> bool:
+        """Whether a name goes on with the list before it."""
         if not set(gap) <= JOIN or self.pending:
             return False
         following = self.words[node.end] if node.end < len(self.words) else ""
-        if self.shared_pending and gap == [","] and following in VERBS:
-            return not any(op[0] == "removal" for op in self.shared_pending)
-        return True
+        removed = any(kind == "removal" for kind, _ in self.shared_pending)
+        # "removal of the ETT, NGT remains", "removal of the ETT and the NGT is coiled": the second is not removed
+        return not (removed and (following in ONE_IS or (gap == [","] and following in VERBS)))
 
     def _is_planned(self, index: int, _node: Phrase) -> bool:
         following = self.nodes[index + 1] if index + 1 < len(self.nodes) else None

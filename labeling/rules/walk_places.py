@@ -6,7 +6,7 @@ from labeling.rules.device_mention import Mention
 from labeling.rules.device_nodes import Item
 from labeling.rules.tips import Spot
 from labeling.rules.walk_state import WalkState
-from labeling.rules.walk_words import PASSING, ABSENT, AIRWAY, AT_A_BEND, MAYBE, ON, OPPOSITE, SO, STOP, VIA
+from labeling.rules.walk_words import ABSENT, AIRWAY, AT_A_BEND, MAYBE, ON, OPPOSITE, PASSING, SO, STOP, VIA
 from labeling.vocabulary import LineTubeType as T
 
 
@@ -71,7 +71,7 @@ class WalkPlaces(WalkState):
         if self.respective and len(able) > 1:
             able = [able[min(self.respective - 1, len(able) - 1)]]
             self.respective += 1
-        elif self.tip and not self.plural_tip and len(able) > 1:
+        elif (self.tip or ":" in self.gap(item.start)) and not self.plural_tip and len(able) > 1:
             able = able[-1:]
         for mention in self.targets():
             if place == "midline" and mention.type in AIRWAY and not mention.side:

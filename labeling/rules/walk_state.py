@@ -44,6 +44,14 @@ class WalkState:
     def before(self, at: int, count: int) -> list[str]:
         return self.words[max(0, at - count) : at]
 
+    def before_in_clause(self, at: int, count: int) -> list[str]:
+        """The words before, back to the last comma."""
+        words = self.before(at, count)
+        for stop in (",", ";"):
+            if stop in words:
+                words = words[len(words) - words[::-1].index(stop) :]
+        return words
+
     def next_phrase(self, index: int, fill: int = 3) -> Phrase | None:
         """The name right after node `index`, at most a few filling words away."""
         if index + 1 >= len(self.nodes):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from labeling.rules.device_context import BARE, WEAK
 from labeling.rules.device_nodes import Item, Phrase
 from labeling.rules.walk_sides import WalkSides
-from labeling.rules.walk_words import BE, BEEN, COPULA, DONE, MODAL, NEGATIONS, OPEN, REACH
+from labeling.rules.walk_words import BE, BEEN, COPULA, DONE, MODAL, MOVED_BY, NEGATIONS, OPEN, REACH
 from labeling.vocabulary import StatedPosition
 
 
@@ -15,7 +15,8 @@ class WalkVerdicts(WalkSides):
     def on_stated(self, index: int, item: Item) -> None:
         position, strength = item.value
         words = self.words
-        if self.past or self.muted or (self.target and position is StatedPosition.SATISFACTORY):
+        asked = self.target and self.next_phrase(index) is None  # "for optimal position" says what is wanted
+        if self.past or self.muted or (asked and position is StatedPosition.SATISFACTORY):
             return
         if position is not StatedPosition.SATISFACTORY or strength != WEAK:
             prior = self.before(item.start, 4)
@@ -88,15 +89,11 @@ class WalkVerdicts(WalkSides):
         if not {"slightly", "partially", "minimally", "partly", "somewhat"}.isdisjoint(prior[-2:]):
             return
         after = words[item.end] if item.end < len(words) else ","
-        if (
-            form == "past"
-            and words[item.end - 1] in ("withdrawn", "pulled")
-            and (after in (",", ";", "and") or after in OPEN)
-        ):
-            if after not in ("from", "by", "to", "slightly", "into", "with", "relative", "compared") and not self.muted:
-                for mention in self.targets():
-                    mention.withdrawn = True
-                self.said = True
+        wholly = form == "past" and words[item.end - 1] in ("withdrawn", "pulled") and after in OPEN - MOVED_BY
+        if wholly and not self.muted:
+            for mention in self.targets():
+                mention.withdrawn = True
+            self.said = True
 
     @staticmethod
     def _wanted(form: str, prior: list[str], following: list[str]) -> bool:

@@ -64,7 +64,9 @@ ABSENT = frozenset(
 )
 ASK = frozenset("recommend suggest consider advise needs require requires considering".split())
 ASKED = frozenset("recommended advised suggested planned needed required indicated".split())
+ONE_IS = frozenset("is was has remains terminates ends projects tip lies overlies appears".split())  # of one device
 PASSING = ("cours", "cross", "travers", "pass", "enter", "desc")  # verbs of a way, not of an end
+MOVED_BY = frozenset("from by to into with relative compared".split())  # after "withdrawn": moved, not taken out
 FUTURE = frozenset(
     "recommend recommended recommends suggest suggested consider should could would may might can need"
     " needs require requires"

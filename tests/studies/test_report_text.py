@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from studies.report_text import Section, split_sentences
+from studies.report_text import NOT_OBSERVED, Section, split_sentences
 
 
 def texts(report):
@@ -77,3 +77,27 @@ def test_a_report_without_headings_is_body():
 
 def test_an_empty_report_has_no_sentences():
     assert split_sentences(" \n\t ... ") == []
+
+
+@pytest.mark.parametrize(
+    ("report", "observed"),
+    [
+        (
+            "INDICATION: Hypoxia.\n\nETT 4 cm above the carina. NGT in stomach.",
+            "ETT 4 cm above the carina. NGT in stomach.",
+        ),
+        ("INDICATION: Hypoxia.\nETT in place.\nNGT in stomach.", "ETT in place. NGT in stomach."),
+        ("INDICATION: Hypoxia.\nRule out pneumothorax.\nETT in place.\nIMPRESSION: ETT ok.", "ETT in place. ETT ok."),
+        ("INDICATION: Hypoxia. Evaluate for PTX. ETT in place. NGT in stomach.", "ETT in place. NGT in stomach."),
+        ("HISTORY: Fall.\nCOMPARISON: None.\n\nETT in place.\n\nIMPRESSION: ETT ok.", "ETT in place. ETT ok."),
+        ("HISTORY: Fall. Chest tube yesterday. IMPRESSION: No PTX.", "No PTX."),
+        ("HISTORY: 60 year old after fall.\ns/p chest tube.\nIMPRESSION: No PTX.", "No PTX."),
+        ("INDICATION:\n\nHypoxia\n\nETT in place.", "ETT in place."),
+        ("HISTORY: Fall, chest tube.\nMore of it.\nFINDINGS: No PTX.", "No PTX."),
+        ("History: SOB. Findings: Right IJ in SVC. Impression: Good.", "Right IJ in SVC. Good."),
+        ("ETT in place. Comparison 1/4: At that time no ETT. Findings: No PTX.", "ETT in place. No PTX."),
+    ],
+)
+def test_findings_without_a_heading_do_not_drown_in_the_section_before_them(report, observed):
+    seen = [sentence.text for sentence in split_sentences(report) if sentence.section not in NOT_OBSERVED]
+    assert " ".join(seen) == observed
