@@ -14,15 +14,17 @@ OPENI = [os.environ.get("CARINA_OPENI_GOLD", ""), os.environ.get("CARINA_OPENI_R
 
 def main() -> int:
     """Run each script in a process of its own; the exit code is 1 when one failed."""
-    commands = [["rules_speed.py"], ["device_accuracy.py"], ["endpoint_throughput.py"]]
+    throughput = "endpoint_throughput.py"
+    commands = [["rules_speed.py"], ["device_accuracy.py"], [throughput], [throughput, "--memory"]]
     if all(OPENI):
         commands.insert(2, ["openi_accuracy.py", *OPENI])
     else:
         print("openi_accuracy: skipped; set CARINA_OPENI_GOLD (csv) and CARINA_OPENI_REPORTS (tgz) to run it\n")
     failed = 0
-    for script, *arguments in commands:
+    for script, *options in commands:
         print(f"== {script}", flush=True)
-        failed += subprocess.run([sys.executable, str(HERE / script), *arguments], check=False).returncode != 0
+        done = subprocess.run([sys.executable, str(HERE / script), *options], check=False)
+        failed += done.returncode != 0
         print(flush=True)
     return 1 if failed else 0
 

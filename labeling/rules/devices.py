@@ -7,6 +7,7 @@ from typing import Any
 
 from labeling.rules.device_instances import Assembly, Instance, settle
 from labeling.rules.device_mentions import read_sentence
+from labeling.rules.names import name_in
 from labeling.vocabulary import DEVICES, NOT_AVAILABLE, Comparison, LineTubeType, Pleural, Severity, Side, Status
 from studies.report_text import NOT_OBSERVED, Sentence
 
@@ -31,7 +32,13 @@ def read_lines_and_tubes(sentences: Sequence[Sentence], findings: Sequence[Mappi
         if mentions:
             assembly.read(sentence.number, mentions)
             follows = follows or bool(assembly.instances)
-    instances = [instance for instance in assembly.instances if settle(instance)]
+    texts = {sentence.number: sentence.text for sentence in sentences}
+    instances = [
+        instance
+        for instance in assembly.instances
+        # evidence that never names the device would be refused, and the whole answer with it
+        if settle(instance) and any(name_in(LineTubeType(instance.type), texts[n]) for n in instance.sentences)
+    ]
     chest_tubes = [i for i in instances if i.type == LineTubeType.CHEST_TUBE and not i.removed]
     return [_entry(instance, findings, len(chest_tubes) == 1) for instance in instances]
 

@@ -25,20 +25,22 @@ _NAMES: dict[LineTubeType, str] = {
         | intercostal\s+{_DRAIN}
         | \b(?:R|L|right|left|bilat\w*)\.?\s+CTs?\b | \b[RL]CTs?\b | \bICCs?\b | \bICDs?\b | \bIPC\b
         | drain(?:age)?\s+{_DRAIN} | aspira\b | blakes? | drains?\b | drainage\b | tubes\b | tube\b
-        | catheters?\b""",
+        | cath(?:eter)?s?\b""",
     LineTubeType.ENDOTRACHEAL_TUBE: rf"""
         (?:oral\s+|naso-?|oro-?)?(?:endo-?)?(?:tracheal|bronchial)\s+(?:\w+\s+)?{_HEAD}
         | endo-?\s?trach\w*(?:\s+{_HEAD})?
         | (?:oro|naso)-?tracheal(?:\s+{_HEAD})? | \bE\.?\s?T\.?\s?T\b\.? | \bETTs\b
         | \bE\.?\s?T\.?[\s/-]+(?:tubes?|tip|cuff)
-        | \bE\.?T\.? (?=\s*(?:,|and|&|/|in|at|\d|is|tip)) | breathing\s+tube | (?:double|dual)[\s-]lumen\s+(?:tubes?|endobronchial|endotracheal|tracheal|bronchial|et\b)
+        | \bE\.?T\.? (?=\s*(?:,|and|&|/|in|at|\d|is|tip)) | breathing\s+tube
+        | (?:double|dual)[\s-]lumen\s+(?:tubes?|endobronchial|endotracheal|tracheal|bronchial|et\b)
         | (?:oro|naso)[\s-]?tracheal | \bDLE?T?T\b
         | (?:re-?)?intubat\w*
         | tubes?\s+(?:\w+\s+){{0,3}}?(?:in|within)\s+(?:the\s+)?trachea | extubat\w* | airway\s+tube
         | endotracheal\w*""",
     LineTubeType.TRACHEOSTOMY_TUBE: rf"""
         trach(?:e?ostom(?:y|ies)|eotom(?:y|ies))(?:\s+(?:appliance|device|{_HEAD}))? | trache?a?s?(?:\s+{_HEAD})\b
-        | \btrach(?:e?s|e)?\b | tracheal\s+(?:cannulas?|t[\s-]tubes?) | \btracheal\s+(?:cannula|appliance)\b | trache\w*stom\w* | shiley | bivona | portex
+        | \btrach(?:e?s|e)?\b | tracheal\s+(?:cannulas?|t[\s-]tubes?) | \btracheal\s+(?:cannula|appliance)\b
+        | trache\w*stom\w* | shiley | bivona | portex
         | montgomery(?:\s+t-?\s?tube)? | laryngectomy\s+tube | t-tube | decannulat\w*""",
     LineTubeType.NASOGASTRIC_TUBE: rf"""
         (?:naso|oro)[\s-]?(?:gastric|enteric|jejunal|duodenal|esophageal|oesophageal)(?:\s+(?:feeding\s+)?{_HEAD})?
@@ -46,7 +48,8 @@ _NAMES: dict[LineTubeType, str] = {
         | \bN\.?\s?G\.?\s?T\b | \bN[JD]T?\b(?:\s+{_HEAD})?
         | (?:entero|enteric|gastric|enteral|feeding|weighted|decompress\w+|sump|alimentary|stomach|orogastric)\b
             (?:[\s/-]+\w+){{0,3}}?[\s/-]+(?:{_HEAD}|sump)
-        | (?:entero|enteric|enteral|feeding)\b | (?:o?esophageal)\s+drainage\s+catheters? | do[bp]+\s?-?ho?f+(?:\s+{_HEAD})? | du[bp]+\s?-?ho?f+(?:\s+{_HEAD})?
+        | (?:entero|enteric|enteral|feeding)\b | (?:o?esophageal)\s+drainage\s+catheters?
+        | do[bp]+\s?-?h?o?f+(?:\s+{_HEAD})? | du[bp]+\s?-?ho?f+(?:\s+{_HEAD})?
         | \bDHTs?\b | \bDHFT\b | salem(?:\s+sump)? | \bsump\b | corpak | cortrak | keofeed | entriflex | levin
         | ryle'?s?(?:\s+tube)? | \bFTs?\b | tubes?\b""",
     LineTubeType.INTERNAL_JUGULAR_CVC: rf"""
@@ -56,13 +59,16 @@ _NAMES: dict[LineTubeType, str] = {
             (?:[\s-]+\w+){{0,2}}?[\s-]+(?:{_HEAD}|access|sheath)
         | (?:triple|double|dual|single|quad|multi)[\s-]?lumen(?:\s+\w+){{0,2}}?(?:\s+{_HEAD})? | \bTLCs?\b
         | \bCVCs?\b | \bCVLs?\b
-        | (?:h(?:a?e)mo)?dialysis\b | perm-?\s?a?-?\s?cath\w* | vasc?-?\s?caths? | \bTDC\b | \b[RL]IJC(?:VC)?\b | quinton\w* | mahurkar | trialysis | tesio
+        | (?:h(?:a?e)mo)?dialysis\b | perm-?\s?a?-?\s?cath\w* | vasc?-?\s?caths? | \bTDC\b | \b[RL]IJC(?:VC)?\b
+        | quinton\w* | mahurkar | trialysis | tesio
         | palindrome | hickman | broviac | groshong | hohn | tunn?ell?ed\b | \bHD\b(?:\s+{_HEAD})? | central\s+{_HEAD}
         | cordis | introducers?(?:\s+sheaths?)? | sheaths?\b | neck\s+{_HEAD}
         | (?:indwelling\s+)?(?:catheters?|lines?)\b""",
     LineTubeType.PICC: rf"""
-        (?:power)?\s?\b[RL]?P\.?\s?I\.?\s?C\.?\s?C\.?s?\b(?:[\s-]+{_HEAD})? | \bPIC\b(?:[\s-]+{_HEAD})? | \bPICCs?\b | powerpicc
-        | peripheral(?:ly)?[\s-]+(?:inserted|placed|central)(?:\s+\w+){{0,2}}?\s+{_HEAD} | arm\s+(?:central\s+)?{_HEAD}
+        (?:power)?\s?\b[RL]?P\.?\s?I\.?\s?C\.?\s?C\.?s?\b(?:[\s-]+{_HEAD})? | \bPIC\b(?:[\s-]+{_HEAD})?
+        | \bPICCs?\b | powerpicc
+        | peripheral(?:ly)?[\s-]+(?:inserted|placed|central)(?:\s+\w+){{0,2}}?\s+{_HEAD}
+        | arm\s+(?:central\s+)?{_HEAD}
         | peripherally\s+inserted
         | (?:upper\s+(?:extremity|limb)|brachial|basilic)\s+(?:\w+\s+){{0,3}}?{_HEAD}""",
     LineTubeType.SUBCLAVIAN_CVC_OR_PORT: rf"""
@@ -72,7 +78,8 @@ _NAMES: dict[LineTubeType, str] = {
             (?:ports?|device)\b
         | port[\s-]?[ao]?[\s-]?caths?\w* | medi-?\s?ports?\b | power-?\s?ports?\b | chemo-?\s?ports?\b
         | infus[ea]-?\s?a?-?\s?ports?\b
-        | vasc?u?-?\s?ports? | bard\s?-?ports? | \bports?\b(?:[\s-]+{_HEAD})? | pac\b | (?:venous|vascular|implant\w+)\s+access\s+devices? | passports?
+        | vasc?u?-?\s?ports? | bard\s?-?ports? | \bports?\b(?:[\s-]+{_HEAD})? | pac\b
+        | (?:venous|vascular|implant\w+)\s+access\s+devices? | passports?
         | hickman | broviac""",
     LineTubeType.SWAN_GANZ_CATHETER: rf"""
         swans?(?:\s?-?\s?ganz)?(?:\s+{_HEAD})? | (?:pulmonary|pulm\.?)\s+(?:art\w+\.?\s+)?(?:\w+\s+)?{_HEAD}

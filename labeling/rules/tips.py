@@ -152,7 +152,6 @@ _TABLES: dict[str, dict[str, str]] = {
         "abdomen": "below_diaphragm",
         "ruq": "duodenum",
         "gej": "ge_junction",
-        "diaphragm": "ge_junction",
         "esophagus": "esophagus",
         "above_diaphragm": "esophagus",
         "mediastinum": "esophagus",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from labeling.rules.device_nodes import Item
 from labeling.rules.walk_verdicts import WalkVerdicts
-from labeling.rules.walk_words import ASKED, BE, BEEN, FUTURE, MODAL, REACH
+from labeling.rules.walk_words import ASKED, BE, BEEN, EXCHANGED, FUTURE, MODAL, REACH
 from labeling.vocabulary import Advice
 
 
@@ -15,8 +15,11 @@ class WalkChanges(WalkVerdicts):
         prior = self.before_in_clause(item.start, 4)
         future = self.planned or not FUTURE.isdisjoint(prior)
         op = "planned" if future else "removal"
-        if not ASKED.isdisjoint(self.words[item.end : item.end + 4]) and self.group:
-            self._advise(Advice.WITHDRAW)
+        if not ASKED.isdisjoint(self.words[item.end : item.end + 5]):
+            if self.next_phrase(index, 4) is not None:
+                self.pending = [("advice", Advice.WITHDRAW)]
+            elif self.group:
+                self._advise(Advice.WITHDRAW)
             return
         if self._is_group_next(index) or self.next_phrase(index, 4) is not None:
             self.pending = [(op, None)]
@@ -61,7 +64,8 @@ class WalkChanges(WalkVerdicts):
             and {"been", "was", "were", "is", "are", "being", "be"}.isdisjoint(prior)
             and self.words[item.end - 1] not in ("to", "for")
         )
-        if item.value == "past" and active and phrase is not None and self.group:
+        after = self.words[item.end] if item.end < len(self.words) else ""
+        if active and after not in EXCHANGED and phrase is not None and self.group:
             self.exchange = "active"
         else:
             self.exchange = "open"

@@ -204,7 +204,8 @@ class WalkNames(WalkChanges):
         following = self.words[node.end] if node.end < len(self.words) else ""
         removed = any(kind == "removal" for kind, _ in self.shared_pending)
         # "removal of the ETT, NGT remains", "removal of the ETT and the NGT is coiled": the second is not removed
-        return not (removed and (following in ONE_IS or (gap == [","] and following in VERBS)))
+        apart = bool(self.shared_pending) and following in ONE_IS
+        return not (apart or (removed and gap == [","] and following in VERBS))
 
     def _is_planned(self, index: int, _node: Phrase) -> bool:
         following = self.nodes[index + 1] if index + 1 < len(self.nodes) else None
@@ -220,6 +221,8 @@ class WalkNames(WalkChanges):
         before = self.words[node.start - 1] if node.start else ""
         if before in ASK and not self.pending:
             return True
+        if any(kind == "advice" for kind, _ in self.pending):
+            return False  # "removal of the tube is recommended"
         after = self.words[node.end : node.end + 3]
         asked = len(after) > 1 and after[0] in ("is", "was", "should", "may", "could", "would", "will", "to")
         return asked and (

@@ -38,6 +38,8 @@ class WalkPlaces(WalkState):
             return  # a second place, less sure: "but may be at the junction"
         if self.skip_from and "from" in near_before and not self.tip:
             return
+        if "pointing" in near_before or "pointed" in near_before:
+            return  # "pointing to the right main bronchus" is not in it
         if self.port and "not" in near_before[-2:] and place in ("abdomen", "stomach", "gej"):
             for mention in self.targets():
                 mention.ports.append(Spot("gej"))
@@ -132,9 +134,15 @@ class WalkPlaces(WalkState):
         return False
 
     def on_tip(self, index: int, item: Item) -> None:
-        plural = "tips" in self.words[item.start : item.end] or self.words[item.start : item.end] in (
-            ["end"],
-            ["terminate"],
+        everyone = item.start > 0 and self.words[item.start - 1] in ("both", "all", "each")
+        plural = (
+            everyone
+            or "tips" in self.words[item.start : item.end]
+            or self.words[item.start : item.end]
+            in (
+                ["end"],
+                ["terminate"],
+            )
         )
         gap = self.gap(item.start)
         if self.target and not SO.isdisjoint(gap):

@@ -17,6 +17,14 @@ class WalkSides(WalkDistances):
     def on_side(self, index: int, item: Item) -> None:
         following = self.nodes[index + 1] if index + 1 < len(self.nodes) else None
         if isinstance(following, Item) and following.start == item.end and following.kind in ("place", "finding"):
+            if (
+                following.kind == "finding"
+                and self.words[item.start - 1] in ("in", "within", "into")
+                and not self.muted
+            ):
+                for mention in self.targets():  # "pigtail catheter within the left pleural effusion"
+                    if mention.type == T.CHEST_TUBE:
+                        self._set_side(mention, item.value)
             return
         before = self.words[item.start - 1] if item.start else ""
         side = item.value

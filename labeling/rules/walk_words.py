@@ -31,7 +31,7 @@ NEGATION_FILL = frozenset(
 )
 OPEN = frozenset(
     ", ; and or but in at since compared from with when as over overlying projecting is are again although"
-    " while by for to on"
+    " respective while by for to on"
     " which that however without no upon within position positions positioning location locations appearance course"
     " configuration placement after following relative ( ) slash given than there during despite except noted seen"
     " terminating ending : — - -- – extending coursing alignment side nor if where allowing near compatible ? standing"
@@ -64,7 +64,9 @@ ABSENT = frozenset(
 )
 ASK = frozenset("recommend suggest consider advise needs require requires considering".split())
 ASKED = frozenset("recommended advised suggested planned needed required indicated".split())
-ONE_IS = frozenset("is was has remains terminates ends projects tip lies overlies appears".split())  # of one device
+ONE_IS = frozenset(
+    "is was has remains terminates ends projects tip lies overlies appears should could".split()
+)  # of one device
 PASSING = ("cours", "cross", "travers", "pass", "enter", "desc")  # verbs of a way, not of an end
 MOVED_BY = frozenset("from by to into with relative compared".split())  # after "withdrawn": moved, not taken out
 FUTURE = frozenset(

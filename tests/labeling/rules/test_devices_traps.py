@@ -272,6 +272,107 @@ CASES: list[tuple[str, str]] = [
     ("Lines and tubes unchanged.", ""),
     ("Bilateral chest tubes. The left tube is kinked.", "ct left kinked; ct right"),
     ("Pacemaker leads unchanged. Tips in the right atrium and ventricle.", ""),
+    # exchanged, one of two, the other
+    (
+        "One of the right chest tubes has been removed; the other remains at the apex.",
+        "ct right removed; ct right tip=upper",
+    ),
+    ("The more superior of the two right chest tubes is kinked.", "ct right kinked; ct right"),
+    ("Left chest tubes x2 with tips at the apex and base.", "ct left tip=upper; ct left tip=lower"),
+    (
+        "Left apical and basilar chest tubes are unchanged.",
+        "ct left tip=upper satisfactory; ct left tip=lower satisfactory",
+    ),
+    ("Right apical and left basilar pigtails.", "ct right tip=upper; ct left tip=lower"),
+    ("Pigtail catheters are present bilaterally. The left is kinked.", "ct left kinked; ct right"),
+    ("Both chest tubes have been removed.", "ct left removed; ct right removed"),
+    (
+        "Chest tube on the right has its tip near the apex; that on the left ends at the base.",
+        "ct right tip=upper; ct left tip=lower",
+    ),
+    (
+        "There are two PICCs. The right one is in the SVC and the left one in the azygos vein.",
+        "picc right tip=svc; picc left tip=azygos_vein",
+    ),
+    (
+        "A right internal jugular dialysis catheter has replaced the left-sided one.",
+        "ij right dialysis; ij left removed",
+    ),
+    (
+        "The right IJ catheter has been exchanged for a tunneled one, tip in the SVC.",
+        "ij right removed; ij right tip=svc",
+    ),
+    ("Left IJ Swan-Ganz exchanged for a triple-lumen catheter, tip in the SVC.", "swan left removed; ij left tip=svc"),
+    ("Right subclavian line replaced by a right IJ line ending in the SVC.", "sc right removed; ij right tip=svc"),
+    (
+        "Right and left IJ catheters end in the mid SVC and at the cavoatrial junction respectively.",
+        "ij right tip=mid_svc; ij left tip=cavoatrial_junction",
+    ),
+    ("Swan out. ETT is out. Right IJ cordis remains.", "swan removed; ett removed; ij right introducer_sheath"),
+    ("Interval removal of the ETT and the NGT is coiled in the esophagus.", "ett removed; ngt tip=esophagus coiled"),
+    ("SWAN: NONE. CHEST TUBES: NONE. ETT: REMOVED.", "ett removed"),
+    # what was, what is wanted, what is only planned
+    ("ETT tip now measures 5 cm above the carina compared to 2 cm previously.", "ett cm=5"),
+    (
+        "The ETT, which lay in the right main bronchus on the earlier film, now ends 4 cm above the carina.",
+        "ett cm=4 tip=above_carina",
+    ),
+    ("PICC tip in the right atrium, retract so that the tip lies in the SVC.", "picc tip=right_atrium withdraw"),
+    (
+        "Right IJ line ends in the upper right atrium and would need to be withdrawn 2 cm to lie in the SVC.",
+        "ij right tip=high_right_atrium withdraw",
+    ),
+    ("A chest tube is recommended. The team is preparing to place a right chest tube.", ""),
+    ("Recommend nasogastric tube for decompression.", ""),
+    ("Chest tube placement may be considered.", ""),
+    ("Right PICC has been withdrawn. Swan-Ganz catheter unchanged.", "picc right removed; swan satisfactory"),
+    (
+        "Nasogastric tube courses into the left mainstem bronchus; immediate removal is advised.",
+        "ngt tip=airway_or_lung withdraw",
+    ),
+    ("PICC tip in the high right atrium but may be at the cavoatrial junction.", "picc tip=high_right_atrium"),
+    # telegraphic, capitals, de-identified, misspelt
+    (
+        "ETT 3.2 above carina. NGT coiled in stomach. Rt IJ mid SVC.",
+        "ett cm=3.2; ngt tip=stomach coiled; ij right tip=mid_svc",
+    ),
+    ("MT x1 and L CT remain in place.", "med satisfactory; ct left satisfactory"),
+    (
+        "Lines: PICC R arm, tip in RA - pull back 3cm. OGT good.",
+        "picc right tip=right_atrium withdraw; ngt satisfactory",
+    ),
+    ("CENTRAL LINES: RIGHT IJ CVC TIP IN THE SVC. LEFT PICC REMOVED.", "ij right tip=svc; picc left removed"),
+    ("r ij dbl lumen HD cath tip low svc", "ij right dialysis tip=lower_svc"),
+    ("Right jugular XXXX catheter with tip overlying the lower SVC.", "ij right tip=lower_svc"),
+    ("The endotrachael tube is 4 cm above the carina. Rigth PICC in the SVC.", "ett cm=4; picc right tip=svc"),
+    (
+        "Tracheostomy in situ. NG in situ, tip below diaphragm. R IJ vascath in situ, tip SVC.",
+        "trach satisfactory; ngt tip=below_diaphragm satisfactory; ij right dialysis tip=svc satisfactory",
+    ),
+    (
+        "PICC (right): removed. Nasogastric tube: stomach, side port past the GE junction.",
+        "picc right removed; ngt tip=stomach",
+    ),
+    (
+        "Monitoring and support devices are unchanged: ETT, OGT, right IJ line.",
+        "ett satisfactory; ngt satisfactory; ij right satisfactory",
+    ),
+    (
+        "ETT. NGT. Right PICC. All in satisfactory position.",
+        "ett satisfactory; ngt satisfactory; picc right satisfactory",
+    ),
+    ("Enteric tubes: OGT in the stomach. Dilated loops of bowel.", "ngt tip=stomach"),
+    ("Right port reservoir, catheter not visualised.", "sc right port tip=unclear"),
+    ("Left infraclavicular generator with right atrial and right ventricular leads.", ""),
+    ("VA ECMO with right IJ venous cannula, tip in the IVC.", ""),
+    ("Midline and left pleural drains are in place.", "med midline satisfactory; ct left satisfactory"),
+    (
+        "NG tube tip is below the diaphragm but the side port is above the diaphragm.",
+        "ngt tip=side_port_at_or_above_ge_junction",
+    ),
+    ("Right pulmonary artery catheter tip in the left pulmonary artery.", "swan right tip=left_pulmonary_artery"),
+    ("Left IJ vascular catheter for dialysis in the mid right atrium.", "ij left dialysis tip=right_atrium"),
+    ("Left IJ catheter tip in the right atrium; the catheter is not a dialysis line.", "ij left tip=right_atrium"),
     # findings and impression
     ("FINDINGS: ETT 3 cm above the carina. IMPRESSION: ETT in satisfactory position.", "ett cm=3 satisfactory"),
     ("INDICATION: Right chest tube, ETT placement. FINDINGS: Left PICC in SVC.", "picc left tip=svc"),
