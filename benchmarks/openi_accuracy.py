@@ -19,6 +19,7 @@ import tarfile
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
+from math import isnan
 from pathlib import Path
 from typing import NamedTuple
 from xml.etree import ElementTree
@@ -44,7 +45,7 @@ GOLD_LABELS: dict[str, tuple[str, ...]] = {
     "Pneumonia": ("pneumonia",),
     "Nodule": ("nodule",),
     "Mass": ("mass",),
-    "Emphysema": ("emphysema",),
+    "Emphysema": ("emphysema",),  # COPD is read as emphysema, the gold keeps it apart
     "Fibrosis": ("pulmonary_fibrosis",),
     "Pleural_Thickening": ("pleural_thickening",),
     "Hernia": ("hernia",),
@@ -82,7 +83,8 @@ class Score(NamedTuple):
 
     @property
     def precision(self) -> float:
-        return self.true / (self.true + self.false) if self.true + self.false else float("nan")
+        found = self.true + self.false
+        return self.true / found if found and self.true + self.missed else float("nan")
 
     @property
     def recall(self) -> float:
@@ -90,8 +92,9 @@ class Score(NamedTuple):
 
     @property
     def f1(self) -> float:
-        total = 2 * self.true + self.false + self.missed
-        return 2 * self.true / total if total else float("nan")
+        """Not a number where the gold has no positives: there is nothing to find, whatever was found."""
+        positives = self.true + self.missed
+        return 2 * self.true / (positives + self.true + self.false) if positives else float("nan")
 
 
 def read_reports(archive: Path, wanted: Mapping[str, object]) -> list[Report]:
@@ -136,12 +139,16 @@ def score(gold: Mapping[str, bool], ours: Callable[[str], bool]) -> tuple[Score,
     return Score(sum(gold.values()) - len(missed), len(false), len(missed)), false, missed
 
 
+def _figure(value: float, width: int) -> str:
+    return f"{'n/a':>{width}}" if isnan(value) else f"{value:{width}.3f}"
+
+
 def _line(name: str, positives: int, base: Score | None, plain: Score, hedged: Score) -> str:
     target = f"{HEADLINE[name]:.2f}" if name in HEADLINE else ""
-    baseline = f"{base.f1:8.3f}" if base else " " * 8
+    baseline = _figure(base.f1, 8) if base else " " * 8
     return (
-        f"{name:32s} {positives:5d} {baseline} {plain.f1:7.3f} {target:>6s} {plain.precision:7.3f} {plain.recall:7.3f} "
-        f"{hedged.f1:9.3f}"
+        f"{name:32s} {positives:5d} {baseline} {_figure(plain.f1, 7)} {target:>6s} {_figure(plain.precision, 7)} "
+        f"{_figure(plain.recall, 7)} {_figure(hedged.f1, 9)}"
     )
 
 

@@ -145,6 +145,7 @@ LABELS: dict[str, LabelInfo] = {
     "pulmonary_venous_hypertension": LabelInfo(_D, Finding.VASCULAR_CONGESTION),
     "pneumonia": LabelInfo(_D, Finding.OPACITY, denial_counts=False),
     "emphysema": LabelInfo(_D, None),
+    "copd": LabelInfo(_D, None),
     "bronchiectasis": LabelInfo(_D, None),
     "granulomatous_disease": LabelInfo(_D, None),
     "pneumomediastinum": LabelInfo(_D, None),

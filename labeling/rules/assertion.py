@@ -4,12 +4,12 @@ Policies, since reports leave them open:
 - "no large effusion", "no displaced fracture" deny the finding; the severity of the denied size is kept.
 - "likely", "probable", "consistent with", "compatible with" state the finding; "may", "possible", "suggestive of",
   "cannot exclude", "rule out", "versus" hedge it; "unlikely" denies it.
-- "A or B", "A versus B" hedge both, except among atelectasis, scar, fibrosis and pleural thickening: readers name one
-  linear shadow by either word. "A and/or B", "A/B" state both. "Nodular opacity" states an opacity, hedges a
+- "A or B", "A versus B" hedge both, except among atelectasis, scar, fibrosis and pleural thickening:
+  readers name one linear shadow by either word. "A and/or B", "A/B" state both. "Nodular opacity" states an opacity, hedges a
   nodule.
 - "borderline cardiomegaly", "borderline enlarged" state it (minimal), "borderline heart
   size" and "prominent heart" hedge it, "upper limits of normal" denies it.
-- "history of", "to evaluate for", "if" say nothing about this film.
+- "history of", "to evaluate for", "if", "should X be suspected" say nothing about this film.
 """
 
 from __future__ import annotations
@@ -55,6 +55,7 @@ _SEEN = (
     "seen/identified/visualized/visualised/demonstrated/evident/present/appreciated/detected/noted/apparent/observed/"
     "shown/found/recognized/discerned/visible/suggested"
 )
+_SOME = "some/further/slight/mild/moderate/minimal/continued/continuing/progressive/ongoing/gradual/marked/early"
 _PARTLY = "partially/partly/nearly/mostly/almost/incompletely/largely/partial/near/incomplete"
 
 # What is said of a kind -> its phrases. Words without weight here ("the", "definite", "interval", "evidence") and the
@@ -98,13 +99,15 @@ CUES: dict[Kind, dict[str, str]] = {
             "improved|improving|improvement|improve|resolving|clearing|smaller|"
             "less prominent/extensive/pronounced/conspicuous|reduction|"
             f"{_PARTLY} complete/completely? resolved/cleared/resolution/clearing|lessened|diminishing|decreasing|"
-            "decrease in size|regressed|regression|better|lesser|less"
+            "decrease in size|regressed|regression|better|lesser|less|"
+            f"{_SOME} clearing/resolution|{_PARTLY} completely? drained/evacuated/aspirated|{_PARTLY} drainage"
         ),
         "unchanged": (
             "unchanged|stable|similar|persistent|persist|persisting|persisted|no/without/not change/changed|"
             "no/without new/further? increase/decrease/improvement/progression/worsening/change|not appear changed|"
-            "not increased/decreased/worsened/improved/progressed|again|redemonstrated|redemonstration|same|"
+            "not decreased/worsened/improved/progressed|again|redemonstrated|redemonstration|same|"
             "as before|constant|remain|remaining|little/minimal change|little if change|no other change|unaltered|"
+            "no/without/lack of? complete? resolution/clearing of?|"
             "longstanding|long standing|not grown|not much change|have/has? not resolved/cleared|no change in size|"
             "stable in appearance/size|re demonstrated|continued|continue|no longer worsening"
         ),
@@ -134,13 +137,16 @@ CUES: dict[Kind, dict[str, str]] = {
             "resolved|resolution|resolve|cleared|have/has cleared/resolved/disappeared|resolution of|"
             "completely resolved/cleared|complete resolution/clearing|disappeared|disappearance|no longer|"
             "no longer be? seen/identified/visualized/present/evident/appreciated/apparent/visible/demonstrated/"
-            "noted/detected|gone|evacuated|re expanded|reexpanded"
+            "noted/detected|gone|re expanded|reexpanded|clearing of|"
+            "have/has? be? completely/fully/successfully? drained/evacuated|be? completely/fully drained|"
+            "tapped|have/has be tapped/aspirated"
         ),
     },
     Kind.HEDGE: {
         "": (
             "may|maybe|might|could|cannot/can not? exclude|cannot/can not? rule out|"
-            "difficult/hard/unable to completely/entirely? exclude|concern/suspicion of/for|question/possibility of|"
+            "unable to completely/entirely? exclude|unable to completely/entirely? rule out|not possible to exclude|"
+            "unclear/uncertain if/whether|not clear if/whether|concern/suspicion of/for|question/possibility of|"
             "raise/raising/raised question/possibility/concern/suspicion of/for|with or without|differential|"
             "differential include|ddx|rule out|possibly|perhaps|potentially|query|less likely|favored over|"
             "more likely than|not? completely/entirely exclude|cannot completely/entirely exclude|not exclude|"
@@ -163,18 +169,23 @@ CUES: dict[Kind, dict[str, str]] = {
             "cannot/can/could not? be completely/entirely? excluded|cannot/can/could not? be completely/entirely? "
             "ruled out|not be? completely/entirely? excluded|not be? completely/entirely? ruled out|"
             "may/might/could be present/seen/possible/considered|be possible/suspected/questioned/questionable/"
-            "considered/equivocal/indeterminate|remain possible|be? difficult/hard to completely/entirely? exclude|"
-            "in differential|be less likely|be consideration|would be possible|be of concern|be possibility"
+            "considered/equivocal/indeterminate|remain possible|"
+            "be? difficult/hard/impossible to completely/entirely? exclude|"
+            "in differential|be less likely|be consideration|would be possible|be of concern|be possibility|"
+            "be? difficult/hard/impossible to completely/entirely? rule out|should be considered/suspected/questioned"
         ),
     },
     Kind.HISTORY: {
         "procedure": "status post|statuspost",
         "": (
-            "history|history of|treated for|to? evaluate for/of?|evaluation of/for?|if|to exclude|to rule out/in|"
+            "history|history of|treated for|to? evaluate for/of?|evaluation of/for?|to exclude|to rule out/in|"
             "to? assess for|assessment of/for|follow up of/for?|followup of/for?|clinical concern/suspicion for/of|"
             "clinical history of?|indication|post op for|given history of?|risk of/for|symptom of|treatment of/for|"
-            "recommend|recommended|correlate/correlation/screening for"
+            "recommend|recommended|correlate/correlation/screening for|"
+            "to ensure/document/confirm/assess/demonstrate/verify/allow/until? complete? resolution/clearing of?|"
+            "until complete? resolution/clearing of?|ensuring/documenting/confirming resolution/clearing of?"
         ),
+        "condition": "if|if/whether there be/remain/persist|should|should there be|whether|in case of|in event of",
     },
     Kind.FOR: {
         "": "for",
@@ -183,7 +194,10 @@ CUES: dict[Kind, dict[str, str]] = {
         "": "but|however|although|though|yet|whereas|while|;|nonetheless|nevertheless|despite|elsewhere",
     },
     Kind.EXCEPT: {
-        "": "except|except for|aside from|apart from|other than|with exception of|save for|exception of",
+        "": (
+            "except|except for|aside from|apart from|other than|with exception of|save for|exception of|but for|"
+            "besides|barring"
+        ),
     },
     Kind.THERE: {
         "": "there|there be|there has/have be",
@@ -195,7 +209,7 @@ CUES: dict[Kind, dict[str, str]] = {
         "": ",|-|–|—|(|)",
     },
     Kind.AND: {
-        "": "and|andor|&|+|as well as|plus|slash|together with",
+        "": "and|&|+|as well as|plus|slash|andor|together with",
     },
     Kind.OR: {
         "": "or",
@@ -208,7 +222,8 @@ CUES: dict[Kind, dict[str, str]] = {
             "be|has|have|had|appear|seem|seen|noted|identified|demonstrated|visualized|visualised|present|evident|"
             "detected|appreciated|observed|show|demonstrate|contain|look|measure|measuring|project|visible|found|"
             f"apparent|not be? as? well {_SEEN}|not be? {_SEEN} on lateral/frontal/pa/ap|"
-            "previously small/mild/moderate/large/severe/tiny/trace"
+            "previously small/mild/moderate/large/severe/tiny/trace|be? be drained by/via/with|"
+            "should/will/would/may/might/could/to resolve/clear"
         ),
     },
     Kind.SO: {

@@ -21,6 +21,7 @@ _CENTRAL = (T.INTERNAL_JUGULAR_CVC, T.SUBCLAVIAN_CVC_OR_PORT)
 _MEDIASTINAL = frozenset(("mediastinum", "ant_mediastinum", "post_mediastinum", "pericardium"))
 # Tracheal levels that a distance from the carina says more exactly.
 _MEASURED_BETTER = frozenset(("mid_trachea", "lower_trachea", "carina"))
+_ENTERIC = frozenset(("stomach", "duodenum", "jejunum", "post_pyloric", "gej"))
 _ABDOMINAL = frozenset(("ruq", "luq", "abdomen", "stomach", "duodenum"))
 # The most exact word for what is wrong wins.
 _EXACT = (
@@ -195,6 +196,12 @@ class Assembly:
         pool = [i for i in self.instances if self._may_mean(mention, i) and i.sentences[-1] >= reach]
         if pool and not mention.family and self._last_look_alike > max(i.sentences[-1] for i in pool):
             return  # "Pacemaker leads unchanged. Their tips ..."
+        if pool and mention.first and all(i.mentions[0].second for i in pool):
+            other = pool[-1]  # "A second right IJ line is ... The first ends in the lower SVC."
+            mention_type, named_in = other.type, other.sentences[0]
+            instance = self._open(mention, mention_type)
+            instance.side, instance.sentences = other.side, [named_in, self._sentence]
+            return
         if pool:
             latest = max(i.sentences[-1] for i in pool)
             near = [i for i in pool if i.sentences[-1] == latest]
@@ -203,8 +210,11 @@ class Assembly:
                     i for i in self.instances if _troubled(i) and not i.removed and i.advice() is Advice.NONE
                 ] or near
             gone = [i for i in pool if i.removed]
+            counted = [i for i in pool if mention.ordinal and i.ordinal == mention.ordinal]
             if mention.removed and gone:
                 chosen = gone[-1:]
+            elif counted:
+                chosen = counted[-1:]  # "Two chest tubes. The second is kinked."
             elif mention.plural and len(near) > 1:
                 chosen = near
             else:
@@ -216,6 +226,9 @@ class Assembly:
             return
         if mention.family == "tube" and mention.distance is not None and mention.distance.landmark == "carina":
             self._open(mention, T.ENDOTRACHEAL_TUBE)
+            return
+        if mention.family == "tube" and any(spot.place in _ENTERIC for spot in mention.spots):
+            self._open(mention, T.NASOGASTRIC_TUBE).loose = True
             return
         venous = any(best_tip(T.PICC, [spot], mention.side) != NOT_AVAILABLE for spot in mention.spots)
         pleural = any(spot.place in ("lung_upper", "lung_lower", "lung_mid", "pleural_space") for spot in mention.spots)

@@ -95,7 +95,8 @@ class Mention:
 
     def fits(self, place: str) -> bool:
         if self.type:
-            return fits(self.type, place)
+            drain = self.loose and self.type == T.CHEST_TUBE  # a pigtail may prove to be a mediastinal one
+            return fits(self.type, place) or (drain and place == "pericardium")
         return any(fits(device, place) for device in FAMILIES.get(self.family, tuple(T)))
 
 

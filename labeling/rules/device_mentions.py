@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from labeling.rules.device_mention import Mention
-from labeling.rules.device_nodes import ANAPHORS, HEADS, Item, Phrase, read_nodes, split_words
+from labeling.rules.device_context import FIRM
+from labeling.rules.device_mention import Mention, typed_name
+from labeling.rules.device_nodes import ANAPHORS, HEADS, Item, Phrase, read_nodes, split_words, word_places
 from labeling.rules.walk_names import WalkNames
 from labeling.rules.walk_words import CLAUSE
-from labeling.vocabulary import Advice
+from labeling.vocabulary import Advice, StatedPosition
 
 
 class Walk(WalkNames):
@@ -38,6 +39,7 @@ class Walk(WalkNames):
             else:
                 getattr(self, "on_" + node.kind, self.on_other)(index, node)
             self.end = node.end
+        self._not_so()
         for mention in self.mentions:
             if mention.shared_removal and (
                 mention.spots
@@ -49,11 +51,27 @@ class Walk(WalkNames):
                 mention.removed = False  # "removal of the NGT and right PICC with tip in the SVC"
         return self.mentions
 
+    def _not_so(self) -> None:
+        """ "The ETT is well positioned, the NG tube is not."."""
+        good = any(verdict[0] is StatedPosition.SATISFACTORY for m in self.mentions for verdict in m.stated)
+        if self.words[-2:] in (["is", "not"], ["are", "not"]) and good and not self.said and len(self.mentions) > 1:
+            self._apply("stated", (StatedPosition.MALPOSITIONED, FIRM), self.targets())
+
     def on_other(self, index: int, item: Item) -> None:
         pass
 
 
 @lru_cache(maxsize=20_000)
+def _read(text: str) -> tuple[bool, tuple[Mention, ...]]:
+    """Whether the sentence holds a noun of a device, and its mentions."""
+    words = split_words(text)
+    named = not HEADS.isdisjoint(words)
+    if not named and ANAPHORS.isdisjoint(words):
+        return False, ()
+    words, nodes = read_nodes(words)
+    return named, tuple(Walk(words, nodes).run())
+
+
 def read_sentence(text: str, follows: bool) -> tuple[Mention, ...]:
     """Read one sentence; the mentions are shared between calls and must not be changed.
 
@@ -61,8 +79,23 @@ def read_sentence(text: str, follows: bool) -> tuple[Mention, ...]:
         text: the sentence.
         follows: a device was named before, so that "its tip" can mean something.
     """
-    words = split_words(text)
-    if HEADS.isdisjoint(words) and not (follows and not ANAPHORS.isdisjoint(words)):
-        return ()
-    words, nodes = read_nodes(words)
-    return tuple(Walk(words, nodes).run())
+    named, mentions = _read(text)
+    return mentions if named or follows else ()
+
+
+def read_named(text: str) -> tuple[Mention, ...]:
+    """The mentions of a sentence that holds a noun of a device; they are shared and must not be changed."""
+    named, mentions = _read(text)
+    return mentions if named else ()
+
+
+def name_span(text: str, device_type: str) -> tuple[int, int] | None:
+    """Where the first name of this type stands, as `text[start:end]`."""
+    places = word_places(text)
+    words, nodes = read_nodes([word for word, _, _ in places])
+    if len(words) != len(places):
+        return None  # shared nouns were spelt out ("ET and NG tubes"): the words no longer stand where they were
+    for node in nodes:
+        if isinstance(node, Phrase) and typed_name(node).type == device_type:
+            return places[node.start][1], places[node.end - 1][2]
+    return None

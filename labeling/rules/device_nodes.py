@@ -10,7 +10,9 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from labeling.rules.device_context import COUNT_WORDS, SPELLINGS, context_phrases
+from labeling.rules.device_lists import spell_out_drains
 from labeling.rules.device_words import LOOK_ALIKE, PLURAL_NOUNS, SHARED_ADJECTIVES, Name, device_phrases
+from labeling.rules.lexer import _TOKEN as TOKEN
 from labeling.rules.lexer import Lexicon
 from labeling.rules.place_words import place_phrases
 from labeling.vocabulary import LineTubeType as T
@@ -19,8 +21,13 @@ _phrases: list[tuple[str, tuple[str, Any]]] = [*place_phrases(), *context_phrase
 _KEPT_PLURALS = {f"{noun}s" for noun in PLURAL_NOUNS} | {"tips", "terminates", "ends", "has", "is", "as"}
 
 
+def _spelt_out(word: str) -> str:
+    return (SPELLINGS.get(word) or word) if len(word) > 2 else word  # "l" alone is a piece of "b/l"
+
+
 def _singular(phrases: list[tuple[str, tuple[str, Any]]]) -> list[tuple[str, tuple[str, Any]]]:
-    """Phrases with plain plurals made singular, as the words of a report are folded; "tubes" stays, it counts."""
+    """Phrases folded as the words of a report are: spelt out, plain plurals singular; "tubes" stays, it counts."""
+    phrases = [(" ".join(_spelt_out(word) for word in phrase.split()), value) for phrase, value in phrases]
     words = {word for phrase, _ in phrases for word in phrase.split()}
 
     def fold(word: str) -> str:
@@ -41,13 +48,42 @@ _LEXICON: Lexicon[tuple[str, Any]] = Lexicon(
 # A sentence without any of these names no device: the last word of every name.
 HEADS = frozenset(
     phrase.rsplit(None, 1)[-1] for phrase, (kind, _) in _phrases if kind in ("device", "bare", "group")
-) - {"tip"} | {"et", "ij", "ijv", "jugular", "subclavian", "rij", "lij", "rsc", "lsc", "rijv", "lijv", "sc", "scv"}
+) - {"tip"} | {
+    "et",
+    "ij",
+    "ijv",
+    "jugular",
+    "subclavian",
+    "rij",
+    "lij",
+    "rsc",
+    "lsc",
+    "rijv",
+    "lijv",
+    "sc",
+    "scv",
+    "rscv",
+    "lscv",
+}
 # Without a name, these may still speak of a device named before.
 ANAPHORS = frozenset(
     phrase.split()[0]
     for phrase, (kind, _) in _phrases
     if kind in ("tip", "side_port", "pronoun", "advice", "both", "absent", "removal")
-) | {"unchanged", "kinked", "coiled", "looped", "standard", "satisfactory", "malpositioned", "one", "other"}
+) | {
+    "unchanged",
+    "kinked",
+    "coiled",
+    "looped",
+    "standard",
+    "satisfactory",
+    "malpositioned",
+    "one",
+    "other",
+    "first",
+    "second",
+    "third",
+}
 
 _RUN = frozenset(("side", "vein", "mod", "bare", "device", "ordinal"))
 _AFTER_VEIN = frozenset(
@@ -60,6 +96,7 @@ _AFTER_VEIN = frozenset(
     " unremarkable"
     " satisfactory standard appropriate good mid lower upper low distal proximal svc ra vein on, as which"
     " but does not no"
+    " = > ok okay fine"
     " cephalad without for since followed toward towards up down directed heading catheter line".split()
 )
 _CHEST_NOUNS = ("tube", "tubes", "drain", "drains")
@@ -343,8 +380,27 @@ def split_words(text: str) -> list[str]:
     return _LEXICON.split(text)
 
 
+def word_places(text: str) -> list[tuple[str, int, int]]:
+    """The folded words of a sentence, each with its place in it."""
+    known = _LEXICON.words
+    return [
+        (word, match.start(), match.end()) for match in TOKEN.finditer(text.lower()) if (word := known[match.group()])
+    ]
+
+
+def halves(words: list[str]) -> tuple[str, str]:
+    """The two places of "mid and lower SVC"; "" for what is none."""
+    at = words.index("and")
+    found = [_LEXICON.find(part) for part in ([*words[:at], *words[at + 2 :]], words[at + 1 :])]
+    first, second = (
+        str(matches[0].value[1]) if len(matches) == 1 and matches[0].value[0] == "place" else "" for matches in found
+    )
+    return first, second
+
+
 def read_nodes(words: list[str]) -> tuple[list[str], list[Phrase | Item]]:
-    """Give the words, shared nouns spelt out, and the names, places and other phrases among them, in order."""
+    """Give the words, left-out nouns spelt out, and the names, places and other phrases among them, in order."""
+    words = spell_out_drains(words)
     if not SHARED_WORDS.isdisjoint(words):
         words = _share_nouns(words)
     return words, _share_names(_items(words), words)

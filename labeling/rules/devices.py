@@ -23,6 +23,19 @@ def read_lines_and_tubes(sentences: Sequence[Sentence], findings: Sequence[Mappi
         findings: wire dicts of `labeling.facts.FindingFacts` of the same report; effusions and pneumothoraces decide a
             chest tube's `pleural`.
     """
+    instances = read_instances(sentences)
+    chest_tubes = [i for i in instances if i.type == LineTubeType.CHEST_TUBE and not i.removed]
+    texts = {sentence.number: sentence.text for sentence in sentences}
+    return [
+        _entry(instance, findings, len(chest_tubes) == 1)
+        for instance in instances
+        # evidence that never names the device would be refused, and the whole answer with it
+        if any(name_in(LineTubeType(instance.type), texts[number]) for number in instance.sentences)
+    ]
+
+
+def read_instances(sentences: Sequence[Sentence]) -> list[Instance]:
+    """The lines and tubes of the sentences that say what is seen, in order of first mention."""
     assembly = Assembly()
     follows = False
     for sentence in sentences:
@@ -32,15 +45,7 @@ def read_lines_and_tubes(sentences: Sequence[Sentence], findings: Sequence[Mappi
         if mentions:
             assembly.read(sentence.number, mentions)
             follows = follows or bool(assembly.instances)
-    texts = {sentence.number: sentence.text for sentence in sentences}
-    instances = [
-        instance
-        for instance in assembly.instances
-        # evidence that never names the device would be refused, and the whole answer with it
-        if settle(instance) and any(name_in(LineTubeType(instance.type), texts[n]) for n in instance.sentences)
-    ]
-    chest_tubes = [i for i in instances if i.type == LineTubeType.CHEST_TUBE and not i.removed]
-    return [_entry(instance, findings, len(chest_tubes) == 1) for instance in instances]
+    return [instance for instance in assembly.instances if settle(instance)]
 
 
 def _entry(instance: Instance, findings: Sequence[Mapping[str, Any]], only_chest_tube: bool) -> dict[str, Any]:
@@ -81,8 +86,7 @@ def _pleural(side: str, findings: Sequence[Mapping[str, Any]], only_chest_tube: 
     """An effusion or pneumothorax on the tube's own side that is at least moderate, or worse than before.
 
     A finding without a side counts when the report has one chest tube only. A new one is worse than before, whatever
-    its
-    size: a drained space that fills again was not kept empty.
+    its size: a drained space that fills again was not kept empty.
     """
     moderate: list[int] = []
     worse: list[int] = []

@@ -19,6 +19,7 @@ from labeling.vocabulary import NO_FINDING_LABEL
 
 _SIDED_NORMAL = frozenset({"lung", "diaphragm", "costophrenic_angle", "pleura", "hilum"})
 _HEART = frozenset({"heart", "cardiomediastinum"})
+_HEADING_MARKS = frozenset({":", "-", "–", "—"})
 _SAYS_NOTHING_NORMAL = frozenset({Kind.NOT, Kind.HISTORY, Kind.FOR, Kind.HEDGE, Kind.POSSIBLE})
 
 
@@ -56,6 +57,8 @@ class AnatomyReader(Clause):
 
     def take_quality(self, name: str, also: str = "") -> None:
         following = self.anatomy_follows(self.at)
+        if following and self._stands_behind_a_heading():
+            self.anatomies.clear()
         fitting = _fitting(name, self.anatomies)
         if fitting and not (following and self.joint is Kind.COMMA and name not in NORMAL):
             self.anatomies, self.subject = [], fitting
@@ -77,6 +80,18 @@ class AnatomyReader(Clause):
                 self.qualities.clear()
             self.qualities.append(name)
 
+    def _stands_behind_a_heading(self) -> bool:
+        """Whether a mark parts the quality from the anatomy before: "Chest: normal heart size".
+
+        Not if the anatomy behind is a heading too: "heart: normal lungs: clear".
+        """
+        words, start = self.words, self.phrases[self.at].start
+        if start == 0 or words[start - 1] not in _HEADING_MARKS:
+            return False
+        behind = (phrase.end for phrase in self.phrases[self.at + 1 :] if phrase.value.kind is Kind.ANATOMY)
+        after = next(behind, len(words))
+        return after == len(words) or words[after] not in _HEADING_MARKS
+
     def anatomy_follows(self, at: int) -> bool:
         """Whether an anatomy follows this phrase with nothing but modifiers and qualities between."""
         for phrase in self.phrases[at + 1 : at + 5]:
@@ -97,6 +112,8 @@ class AnatomyReader(Clause):
         if not labels:
             return
         assertion = self.assertion()
+        if quality == "not_increased" and assertion is not None:
+            assertion = NEGATIVE
         if assertion == POSITIVE and (
             quality == "borderline" or (quality == "prominent" and anatomies[0][0] in _HEART)
         ):
@@ -108,7 +125,9 @@ class AnatomyReader(Clause):
             group.severity = group.severity or "minimal"
         self.groups = [group]
         self.verb = True  # a predicate is a statement of its own
-        self.state(labels, assertion, next((own for _, own in anatomies if own), ()))
+        made = self.state(labels, assertion, next((own for _, own in anatomies if own), ()))
+        if labels == ("rib_fracture",):
+            self.deformed_ribs = made
         self.after = True
 
     def _pair_normal(self, quality: str, anatomies: list[Anatomy]) -> None:

@@ -104,12 +104,15 @@ class Clause:
         self.scope: Kind | None = None
         self.since_cue = 0  # statements since the scope opened
         self.after_procedure = False  # the scope is "status post", which ends with the procedure's name
+        self.condition = False  # the scope is "if ...": nothing in it is said of this film
         self.verb = False  # a verb stood after the last statement of this clause or scope
         self.after = False  # directly after a noun: modifiers still belong to it
         self.anatomies: list[Anatomy] = []
         self.subject: list[Anatomy] = []  # anatomies of the last predicate
         self.qualities: list[str] = []  # qualities that wait for the anatomy behind them
         self.aside_end = -1  # word after the last device
+        self.excepted = False  # the sentence makes an exception: "clear except for ..."
+        self.deformed_ribs: list[Statement] = []  # fractures that only a deformity tells of
 
     def assertion(self) -> str | None:
         """What the open scope makes of a finding; None: nothing is said of this film."""
@@ -269,7 +272,11 @@ class Clause:
         """ "A or B", "A versus B" leave both open, unless both name one shadow."""
         if before is None:
             alternatives = made if self.joint is Kind.VERSUS else []  # "ARDS versus edema"
-        elif self.joint is Kind.AND or _SAME_SHADOW.issuperset((*before.labels, *made[0].labels)):
+        elif (
+            self.joint is Kind.AND
+            or before.labels == made[0].labels
+            or _SAME_SHADOW.issuperset((*before.labels, *made[0].labels))
+        ):
             alternatives = []
         else:
             alternatives = [before, *made]

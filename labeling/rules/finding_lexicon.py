@@ -1,4 +1,4 @@
-"""The words of findings: what each label, anatomy, quality and cue is called in reports.
+"""The words of findings: what each label is called in reports; anatomy is in `finding_anatomy_words`.
 
 A pattern is a phrase; "a/b" stands for either word, "a?" for a word that may be missing, "|" parts patterns. Words are
 singular and lower case. The longest phrase wins, so a look-alike is kept apart by listing it: under its own label, or
@@ -46,7 +46,8 @@ FINDINGS: dict[str, str] = {
         "effusion|pleural effusion/fusion|hydrothorax|hemothorax|chylothorax|empyema|"
         "pleural fluid/liquid/collection|pleural fluid collection|parapneumonic effusion|fluid in pleural space|"
         "fluid in minor/major? fissure|fissural fluid|layering fluid|subpulmonic fluid/effusion|"
-        "pleural/parapneumonic fluid"
+        "pleural/parapneumonic fluid|loculated pleural? fluid/collection|loculated pleural? fluid collection|"
+        "pleural based fluid? collection"
     ),
     "pneumothorax": "pneumothorax|pleural air|air in pleural space",
     "pleural_effusion+pneumothorax": (
@@ -74,7 +75,7 @@ FINDINGS: dict[str, str] = {
         "arthritis|osteoarthritis|arthritic|arthropathy|arthrosis|osteoarthritic|djd|dish|"
         "diffuse idiopathic skeletal hyperostosis|disc space? narrowing|disc space? loss|bone island|pectus|"
         "anterior? wedging|wedge/wedged shaped? deformity|wedge shaped vertebra|exostosis|vertebral? height loss|"
-        "loss of vertebral body? height|"
+        "loss of vertebral body? height|loss of height|"
         "bony/osseous/bone/skeletal abnormality/finding/pathology/change/destruction/process/disease/injury/defect|"
         "cervical rib|schmorl node|endplate irregularity/change/sclerosis|osseous/bony metastasis|"
         "bony/osseous/bone metastatic disease|vertebral/vertebra collapse|collapsed vertebra|spur|"
@@ -87,7 +88,7 @@ FINDINGS: dict[str, str] = {
         "compression fracture|compression deformity of|wedge fracture|vertebral/vertebra deformity|"
         "vertebral body? compression deformity"
     ),
-    "fracture+rib_fracture": "rib fracture|fractured rib|rib deformity|deformity of rib",
+    "rib_fracture": "rib fracture|fractured rib|flail chest/segment",
     "bronchial_wall_thickening": (
         "bronchial wall? thickening/cuffing|peribronchial wall? thickening/cuffing/prominence/opacity|"
         "bronchial/airway wall thickening|airway thickening|thickened bronchial wall|bronchitis|bronchitic change|"
@@ -126,7 +127,8 @@ FINDINGS: dict[str, str] = {
     ),
     "pulmonary_venous_hypertension": (
         "pulmonary? vascular/venous engorgement|engorgement|cephalization|pulmonary? venous hypertension|"
-        "pulmonary? vascular redistribution|vascular plethora|cephalad redistribution|pulmonary? vascular distention"
+        "pulmonary? vascular redistribution|pulmonary? vascular/venous? plethora|cephalad redistribution|"
+        "pulmonary? vascular/venous distention|upper? lobe? blood/venous/vascular/flow diversion|upper lobe diversion"
     ),
     "cardiomegaly": (
         "cardiomegaly|enlarged cardiomegaly|cardiac/heart enlargement|ventricular/atrial/chamber enlargement|lvh|"
@@ -199,6 +201,10 @@ FINDINGS: dict[str, str] = {
     "emphysema": (
         "emphysema|emphysematous change/disease/lung/bulla?|bullous disease/change/emphysema|centrilobular emphysema"
     ),
+    "copd": (
+        "copd|copd change|chronic? obstructive pulmonary/lung/airway/airflow? disease/change/pattern|"
+        "obstructive airway disease"
+    ),
     "bronchiectasis": "bronchiectasis|bronchiectatic change?|traction bronchiectasis",
     "granulomatous_disease": (
         "granulomatous disease/change/process/infection/calcification/exposure?|granuloma|"
@@ -245,7 +251,7 @@ ASIDE = (
     "airway disease|small airway disease|reactive airway disease|cardiac valve|vascular disease|artifact|"
     "pulmonary embolism/embolus|coronary artery disease|bowel gas|gastric bubble|air bubble|"
     "oxygen|bullet|shrapnel|metallic/sclerotic/bony/calcific/calcified/radiopaque/low/fat density|cystic fibrosis|"
-    "foreign body|ards|copd|chronic? obstructive pulmonary/lung/airway disease|bulla|bleb|bullet fragment|finding of|"
+    "foreign body|ards|bulla|bleb|bullet fragment|finding of|"
     "cardiac apex|eventration repair|subclavian|jugular|vascular pedicle|great vessel"
 )
 
@@ -262,124 +268,3 @@ ABNORMALITY = (
     "abnormality/finding/change|"
     "acute heart and lung disease|heart or/and lung disease"
 )
-
-ANATOMY: dict[str, str] = {
-    "heart": (
-        "heart|heart size|cardiac size/silhouette/contour/shadow/border?|cardiac silhouette size|size of heart|"
-        "heart shadow/contour/silhouette/border|cardiac|cardiopericardial silhouette|"
-        "cardiac/heart size and/or contour/shape/configuration|cardiac contour and size|heart and? pericardium|"
-        "left/right? ventricle/atrium|transverse cardiac? diameter|cardiac and pericardial silhouette|"
-        "cardiovascular silhouette|cardiothoracic ratio|cardiovascular structure"
-    ),
-    "cardiomediastinum": (
-        "cardiomediastinal silhouette/contour/structure/shadow/size/border?|cardio mediastinal silhouette/contour|"
-        "cardiac and mediastinal silhouette/contour/structure/border/size/shadow?|"
-        "mediastinal and cardiac silhouette/contour/structure?|cardiac mediastinal silhouette/contour|"
-        "heart and mediastinum|cardiac/heart mediastinal hilar? contour/silhouette|cm silhouette/contour|"
-        "cardiomediastinum|heart mediastinum"
-    ),
-    "mediastinum": (
-        "mediastinum|mediastinal contour/silhouette/structure/border/shadow/width?|superior mediastinum|mediastinal"
-    ),
-    "hilum": "hilum|hila|hilar|hilar contour/structure/shadow|hilar and? mediastinal contour",
-    "lung": (
-        "lung|lung field/zone/parenchyma/apex/base|parenchyma|airspace|lungfield|pulmonary parenchyma|lobe|"
-        "hemithorax|hemithoraces"
-    ),
-    "lung_volume": "lung/pulmonary volume|inspiration|inspiratory effort|aeration|inflation|inspiratory volume",
-    "pleura": "pleura|pleural space/surface/margin/cavity|pleural",
-    "bone": (
-        "bone|bony structure/thorax/element/skeleton/cage/anatomy?|osseous structure/thorax/element/skeleton?|"
-        "skeletal structure|skeleton|thoracic cage|rib cage|ribcage|spine|thoracic spine/vertebra|t/c spine|"
-        "vertebral body/column|vertebra|clavicle|shoulder|sternum|scapula|humerus|skeletal|"
-        "bony and soft tissue structure?|dorsal spine|endplate|vertebral endplate|thoracolumbar|lumbar spine|"
-        "cervical spine|osseous and soft tissue structure|thoracolumbar spine|regional skeleton|bone and soft tissue"
-    ),
-    "rib": "rib|rib bone",
-    "vessel": (
-        "pulmonary? vascular margination/border/margin|pulmonary? vascularity|pulmonary? vasculature|"
-        "pulmonary? vascular marking/pattern/structure/flow?|pulmonary vessel|vascular marking|pulmonary venous|"
-        "perihilar vasculature|pulmonary flow|vascular"
-    ),
-    "interstitium": (
-        "interstitial marking|interstitium|lung interstitium|interstitial lung? marking|"
-        "pulmonary/lung/parenchymal marking|bronchovascular marking|interstitial|lung marking|bronchial marking|"
-        "interstitial structure"
-    ),
-    "diaphragm": (
-        "diaphragm|hemidiaphragm|diaphragmatic|diaphragmatic leaflet/contour/surface|hemi diaphragm|"
-        "hemidiaphragmatic|diaphragmatic dome"
-    ),
-    "costophrenic_angle": (
-        "costophrenic/cp/cardiophrenic angle/sulcus/recess/gutter?|"
-        "posterior/lateral costophrenic/cp angle/sulcus/recess|costo phrenic angle/sulcus|posterior/lateral sulcus|"
-        "costophrenic|pleural/lateral sulcus|sulcus|costophrenic angle of lung"
-    ),
-    "aorta": (
-        "aorta|aortic|aortic arch/knob/knuckle/contour/wall/root|arch|thoracic aorta|ascending/descending aorta|"
-        "transverse aorta|knob|ascending/descending thoracic? aorta|thoracoabdominal aorta|abdominal aorta|"
-        "aortic arch and descending aorta"
-    ),
-    "artery": "coronary artery|artery|subclavian/carotid artery|coronary|vessel|great vessel|brachiocephalic artery",
-    "pulmonary_artery": (
-        "pulmonary artery|main pulmonary artery|pulmonary trunk|pulmonary outflow tract|pulmonary arterial|"
-        "central pulmonary artery|main pulmonary artery segment|pa segment|pulmonary conus"
-    ),
-    "node": "lymph node|node|hilar/mediastinal lymph? node",
-    "trachea": "trachea|tracheal|airway|central airway|tracheal air? column|tracheobronchial tree",
-    "soft_tissue": (
-        "soft tissue|upper abdomen|abdomen|visualized? abdominal structure|bowel gas pattern|extrathoracic soft tissue"
-    ),
-    "chest": (
-        "chest|cxr|thorax|chest xray/radiograph/film/exam/examination|radiograph|xray|x ray|chest x? ray?|examination|"
-        "exam|study|film"
-    ),
-}
-
-# What is said of an anatomy; `labeling.rules.finding_pairs` knows what the two mean together.
-QUALITY: dict[str, str] = {
-    "normal": (
-        "normal|near top normal|normal variant|within? normal limit|within limit of normal|wnl|unremarkable|intact|"
-        "normal for age|normal in size/caliber/contour/appearance/configuration/position|within normal|"
-        "normal in? size and contour/configuration/shape|without abnormality/pathology|normal in contour and size|"
-        "preserved|upper/high/top limit/normal/range? of normal|upper limit of? normal size?|high/top/upper normal|"
-        "top normal in? size|not remarkable|upper normal in? size|limit of normal|free of disease|"
-        "upper limit of normal in size|nonenlarged|not enlarged|normal size|without abnormality|"
-        "mid limit of normal|maintained|nondilated|normal limit in size"
-    ),
-    "expanded": "expanded|well/adequately/normally/symmetrically/fully expanded/inflated/aerated/ventilated",
-    "clear": (
-        "clear|clear and expanded|sharp|well expanded and clear|clear and well expanded/aerated/inflated|"
-        "sharply/well defined"
-    ),
-    "midline": "midline|in midline|nondeviated",
-    "enlarged": (
-        "enlarged|enlargement|enlarge|dilated|dilation|dilatation|widened|wide|widening|globular|big|"
-        "hypertrophy|hypertrophic|enlarged in size|increased in size|distended"
-    ),
-    "prominent": "prominent|prominence|prominent in size|fullness|full",
-    "borderline": (
-        "borderline|borderline in size|borderline normal|borderline normal in? size|"
-        "upper limit of normal to borderline enlarged|normal to borderline/mildly? enlarged?|"
-        "mildly prominent in size|borderline prominent"
-    ),
-    "borderline_enlarged": (
-        "borderline enlarged/enlargement|borderline large|borderline in size enlarged|"
-        "borderline to mildly/slightly/mild enlarged/enlargement"
-    ),
-    "elevated": "elevated|elevation|raised|high|higher|tented|tenting",
-    "flattened": "flattened|flattening|flat|depressed",
-    "blunted": "blunted|blunting|blunt|obscured|obscuration|obliterated|obliteration|effaced|filling of",
-    "calcified": "calcified|calcification|calcific|calcinosis|calcific density|atherosclerotic|atheromatous",
-    "sclerotic": "sclerosis|sclerotic",
-    "curved": "curvature|curved|curve|bowing",
-    "increased": "increase|increased|increasing|coarse|coarsened|coarsening|exaggerated",
-    "thickened": "thickened|thickening|thick",
-    "engorged": "engorged|plethoric|congested",
-    "indistinct": "indistinct|indistinctness|ill defined|blurred|blurring|fuzzy|hazy",
-    "decreased": "low|shallow|poor",
-    "deformed": "deformity|deformed|irregularity",
-    "degenerated": "degenerative|degenerated|degeneration",
-    "deviated": "deviated|deviation|shift|shifted|displaced|displacement",
-    "collapsed": "collapse|collapsing",
-}

@@ -2,11 +2,14 @@
 
 Normal anatomy gives `no_finding`, and denies what the normal word rules out:
     heart normal -> no cardiomegaly; silhouette normal -> neither cardiomegaly nor a wide mediastinum;
-    angles sharp -> no blunting; bones intact -> no osseous abnormality; vasculature normal -> no congestion;
+    angles sharp -> no blunting; bones or spine intact -> no osseous abnormality; ribs intact -> no rib fracture;
+    vasculature normal -> no congestion;
     pleural spaces clear -> neither fluid nor air; lungs clear -> no opacity; trachea midline -> no shift.
 """
 
 from __future__ import annotations
+
+_OF_A_BONE: dict[str, tuple[str, ...]] = dict.fromkeys(("bone", "spine", "single_bone"), ("osseous_abnormality",))
 
 # quality -> anatomy -> labels stated
 STATED: dict[str, dict[str, tuple[str, ...]]] = {
@@ -20,6 +23,7 @@ STATED: dict[str, dict[str, tuple[str, ...]]] = {
         "interstitium": ("interstitial_opacity",),
         "aorta": ("tortuous_aorta",),
     },
+    "bulky": {"node": ("adenopathy",), "hilum": ("adenopathy",)},
     "prominent": {
         "heart": ("cardiomegaly",),
         "cardiomediastinum": ("cardiomegaly",),
@@ -50,24 +54,25 @@ STATED: dict[str, dict[str, tuple[str, ...]]] = {
         "lung_volume": ("hyperinflation",),
     },
     "thickened": {"pleura": ("pleural_thickening",), "interstitium": ("interstitial_opacity",)},
-    "engorged": {"vessel": ("pulmonary_venous_hypertension",)},
+    "engorged": dict.fromkeys(("vessel", "artery", "lung"), ("pulmonary_venous_hypertension",)),
     "indistinct": {"vessel": ("vascular_congestion",)},
     "decreased": {"lung_volume": ("low_lung_volume",)},
-    "deformed": {"rib": ("rib_fracture", "fracture"), "bone": ("osseous_abnormality",)},
-    "degenerated": {"bone": ("osseous_abnormality",), "rib": ("osseous_abnormality",)},
+    "deformed": {"rib": ("rib_fracture",), **_OF_A_BONE},
+    "degenerated": {"rib": ("osseous_abnormality",), **_OF_A_BONE},
     "sclerotic": {
-        "bone": ("osseous_abnormality",),
+        **_OF_A_BONE,
         "rib": ("osseous_abnormality",),
         "aorta": ("arterial_calcification",),
     },
-    "curved": {"bone": ("osseous_abnormality",)},
+    "curved": _OF_A_BONE,
     "deviated": {
         "trachea": ("mediastinal_shift",),
         "mediastinum": ("mediastinal_shift",),
         "heart": ("mediastinal_shift",),
     },
-    "collapsed": {"lung": ("atelectasis",), "bone": ("fracture",)},
+    "collapsed": {"lung": ("atelectasis",), "bone": ("fracture",), "spine": ("fracture",)},
 }
+STATED["not_increased"] = STATED["increased"]  # and denies it
 
 # anatomy -> labels that "normal" denies
 DENIED: dict[str, tuple[str, ...]] = {
@@ -79,7 +84,9 @@ DENIED: dict[str, tuple[str, ...]] = {
     "lung_volume": (),
     "pleura": ("pleural_effusion", "pneumothorax"),
     "bone": ("osseous_abnormality",),
-    "rib": ("osseous_abnormality",),
+    "spine": ("osseous_abnormality",),
+    "single_bone": (),  # one bone does not speak for all
+    "rib": ("rib_fracture",),
     "vessel": ("vascular_congestion",),
     "interstitium": ("interstitial_opacity",),
     "diaphragm": ("diaphragm_elevation",),

@@ -10,20 +10,22 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from labeling.rules.assertion import HARD_ENDS, REACH_TO_LIST_END, REACH_TO_NEXT_NOUN, Kind
-from labeling.rules.finding_anatomy import AnatomyReader
 from labeling.rules.finding_clause import MODIFIERS, NEGATIVE, POSITIVE, SHADOWS, UNCERTAIN, Group, Statement
+from labeling.rules.finding_fracture import BONES, FractureReader
 from labeling.rules.finding_pairs import NORMAL
 from labeling.vocabulary import NO_FINDING_LABEL
 
 _DEGREES = frozenset("slight slightly mild mildly minimal minimally moderately marked markedly".split())
+_CLAUSE_MARKS = frozenset({",", ";", ":", ".", "-", "–", "—", "("})
 _MODALS = frozenset({"may", "might", "could"})
 _BEGINS_ANEW = frozenset({"mild", "minimal", "moderate", "unchanged", "worse", "improved"})
+_HARD_TO_TELL = frozenset({"difficult", "hard", "impossible"})
 _HEDGES = frozenset({Kind.HEDGE, Kind.WEAK_HEDGE, Kind.POSSIBLE})
 _NORMAL_LUNG = (("lung_opacity",), NEGATIVE)
 _NORMAL = ((NO_FINDING_LABEL,), POSITIVE)
 
 
-class SentenceReader(AnatomyReader):
+class SentenceReader(FractureReader):
     """Reads the phrases of one sentence."""
 
     def read(self) -> list[Statement]:
@@ -42,18 +44,22 @@ class SentenceReader(AnatomyReader):
     def read_finding(self) -> None:
         phrase = self.phrases[self.at]
         labels = tuple(phrase.value.value.split("+"))
-        if labels == ("fracture",) and self._is_said_of("rib"):
-            labels = ("fracture", "rib_fracture")
-        elif labels == ("collapse",) and self._is_said_of("bone"):
+        if "fracture" in labels[0]:
+            labels = self.broken(labels)
+        elif labels == ("collapse",) and self.is_said_of(BONES):
             labels = ("fracture",)
-        elif labels == ("cm",):  # "mild CM", but neither "3 cm" nor "CM stable"
-            if not self.groups[-1].severity or self.words[phrase.start - 1][0].isdigit():
+        elif labels == ("cm",):
+            if not self._is_no_centimetre():
                 return
             labels = ("cardiomegaly",)
         if labels == ("cardiomegaly",) and "borderline" in self.qualities:
             self.groups[-1].severity = "minimal"
         qualities, self.qualities, self.anatomies = self.qualities, [], []
-        self.state(labels, self.assertion())
+        assertion = self.assertion()
+        if labels == ("rib_fracture",) and assertion == UNCERTAIN:
+            for statement in self.deformed_ribs:  # "rib irregularity, possible fracture"
+                statement.assertion = UNCERTAIN
+        self.state(labels, assertion)
         self.after = True
         if labels == (
             "tortuous_aorta",
@@ -63,17 +69,12 @@ class SentenceReader(AnatomyReader):
             if "calcified" in qualities:
                 self.pair("calcified", self.subject)
 
-    def _is_said_of(self, anatomy: str) -> bool:
-        """Whether the finding is said of this anatomy: "fracture of the left 9th rib"."""
-        if any(name == anatomy for name, _ in self.anatomies):
-            return True
-        for phrase in self.phrases[self.at + 1 : self.at + 7]:
-            kind = phrase.value.kind
-            if kind is Kind.ANATOMY and phrase.value.value == anatomy:
-                return True
-            if kind in (Kind.FINDING, Kind.BREAK, Kind.COMMA, Kind.THERE, Kind.NEGATION):
-                return False
-        return False
+    def _is_no_centimetre(self) -> bool:
+        """Whether "cm" is cardiomegaly: "mild CM", "CM with edema", but neither "3 cm" nor "CM stable"."""
+        start = self.phrases[self.at].start
+        if start == 0:
+            return self.words[1:2] == ["with"]
+        return bool(self.groups[-1].severity) and not self.words[start - 1][0].isdigit()
 
     def read_abnormality(self) -> None:
         following = self.phrases[self.at + 1].value.kind if self.at + 1 < len(self.phrases) else None
@@ -122,6 +123,8 @@ class SentenceReader(AnatomyReader):
     def opens_scope(self) -> None:
         phrase = self.phrases[self.at]
         kind = phrase.value.kind
+        if self._is_in_a_condition() or (self.words[phrase.start] == "should" and not self._begins_a_clause()):
+            return
         if kind in _HEDGES:
             if self._is_swallowed(kind):
                 return
@@ -130,6 +133,10 @@ class SentenceReader(AnatomyReader):
                 return
             if self.list:
                 self.inherit = self.list[-1].sides
+        self._open(kind)
+
+    def _open(self, kind: Kind) -> None:
+        phrase = self.phrases[self.at]
         if kind is not Kind.NOT:
             if kind is not Kind.POSSIBLE and (self.list or self.done):
                 self.leave_modifiers()
@@ -137,9 +144,19 @@ class SentenceReader(AnatomyReader):
             self.joint = None
         self.scope = kind
         self.after_procedure = phrase.value.value == "procedure"
+        self.condition = phrase.value.value == "condition"
         self.since_cue = 0
         self.verb = False
         self.after = False
+
+    def _is_in_a_condition(self) -> bool:
+        """Whether cues are without weight here: "if there is no resolution of the opacity"."""
+        return self.scope is Kind.HISTORY and self.condition
+
+    def _begins_a_clause(self) -> bool:
+        """Whether nothing stands before: "should pneumonia be suspected", but not "the tube should be withdrawn"."""
+        start = self.phrases[self.at].start
+        return start == 0 or self.words[start - 1] in _CLAUSE_MARKS
 
     def _is_swallowed(self, kind: Kind) -> bool:
         """Whether the scope that is open says more than this hedge: "no opacity suspicious for ..."."""
@@ -171,15 +188,23 @@ class SentenceReader(AnatomyReader):
     # Cues behind
 
     def denied(self) -> None:
-        self.say(NEGATIVE)
-        self.verb = True
+        if not self._is_in_a_condition():
+            self.say(NEGATIVE)
+            self.verb = True
 
     def hedged(self) -> None:
+        phrase = self.phrases[self.at]
+        if self._is_in_a_condition():
+            return
+        if self.finding_follows(self.at) and not _HARD_TO_TELL.isdisjoint(self.words[phrase.start : phrase.end]):
+            self._open(Kind.HEDGE)  # "difficult to exclude a small effusion"
+            return
         self.say(UNCERTAIN)
         self.verb = True
 
     def resolved(self) -> None:
-        if self.list and self.scope is not Kind.NEGATION and not self.finding_follows(self.at):
+        of_something = self.words[self.phrases[self.at].end - 1] == "of"
+        if self.list and not of_something and self.scope is not Kind.NEGATION and not self.finding_follows(self.at):
             self.say(NEGATIVE, "resolved")
             self.verb = True
         else:
@@ -211,10 +236,13 @@ class SentenceReader(AnatomyReader):
         self.qualities.clear()
 
     def excepts(self) -> None:
-        # "clear except for ..." is not normal
+        self.excepted = True
+        # "clear except for ..." is not normal, even if nothing known follows
         statements = self.statements
-        while statements and (statements[-1].labels, statements[-1].assertion) in (_NORMAL, _NORMAL_LUNG):
-            statements.pop()
+        at = len(statements)
+        while at and (statements[at - 1].labels, statements[at - 1].assertion) in (_NORMAL, _NORMAL_LUNG):
+            at -= 1
+        statements[at:] = [s for s in statements[at:] if s.assertion == NEGATIVE]
         self.breaks()
 
     def accompanies(self) -> None:
@@ -281,6 +309,12 @@ class SentenceReader(AnatomyReader):
 
     def _scope_ends(self, joint: Kind) -> bool:
         """Whether this comma or "and" ends the scope that is open."""
+        if (
+            self._is_in_a_condition()
+            and (joint is Kind.AND or self._or_later(self.at))
+            and self.finding_follows(self.at)
+        ):
+            return False
         if self.scope in REACH_TO_NEXT_NOUN:
             return bool(self.since_cue) or (
                 joint is Kind.COMMA and (self.scope is Kind.HISTORY or not self.finding_follows(self.at))

@@ -10,7 +10,8 @@ _FILLERS = (
     "convincingly radiographic radiographically grossly overt overtly very quite somewhat fairly currently overall "
     "relatively "
     "essentially previous also measurable demonstrable certain frank confluent interim our which now still "
-    "identifiable adjacent overlying underlying accompanying superimposed compressive esp resp"
+    "identifiable adjacent overlying underlying accompanying superimposed compressive esp resp "
+    "confidently reliably safely"
 )
 
 SPELLINGS: dict[str, str] = {
@@ -66,6 +67,7 @@ SPELLINGS: dict[str, str] = {
     "osseus": "osseous",
     "disk": "disc",
     "sulci": "sulcus",
+    "cpas": "cpa",
     "vertebrae": "vertebra",
     "lymphnodes": "node",
     # qualities and changes

@@ -7,8 +7,9 @@ from functools import cache, lru_cache
 from typing import Any
 
 from labeling.rules.assertion import CUES, Kind
-from labeling.rules.finding_clause import NEGATIVE, POSITIVE, SIDELESS, UNCERTAIN, Meaning, Statement
-from labeling.rules.finding_lexicon import ABNORMALITY, ANATOMY, ASIDE, FINDINGS, QUALITY
+from labeling.rules.finding_anatomy_words import ANATOMY, QUALITY
+from labeling.rules.finding_clause import NEGATIVE, POSITIVE, SHADOWS, SIDELESS, UNCERTAIN, Meaning, Statement
+from labeling.rules.finding_lexicon import ABNORMALITY, ASIDE, FINDINGS
 from labeling.rules.finding_reader import SentenceReader
 from labeling.rules.finding_spelling import SPELLINGS
 from labeling.rules.lexer import Lexicon
@@ -22,6 +23,7 @@ _UNSAID = "unspecified"
 _TWO_USES: dict[str, Meaning] = {
     "increase/increased/increasing": Meaning(Kind.QUALITY, "increased", "worse"),
     "decrease/decreased/reduced/diminished": Meaning(Kind.QUALITY, "decreased", "improved"),
+    "not increased": Meaning(Kind.QUALITY, "not_increased", "unchanged"),
     "large": Meaning(Kind.QUALITY, "enlarged", "severe"),
     "cm": Meaning(Kind.FINDING, "cm"),
     "bases/apices": Meaning(Kind.SIDE, "both", "lung"),
@@ -63,11 +65,30 @@ def _settle_collapse(statement: Statement, statements: list[Statement], words: l
         statement.labels = () if _EXPLAINS_VOLUME_LOSS.intersection(words) else ("atelectasis",)
 
 
+def _without_what_is_excepted(statements: list[Statement]) -> list[Statement]:
+    """Drop what an exception takes back: "clear except for atelectasis" is not normal, but denies an opacity."""
+    stated = [set(statement.labels) for statement in statements if statement.assertion != NEGATIVE]
+    if all(labels == {NO_FINDING_LABEL} for labels in stated):
+        return statements
+    opaque = any(labels & SHADOWS or "pneumonia" in labels for labels in stated)
+    return [
+        statement
+        for statement in statements
+        if not (
+            statement.labels == (NO_FINDING_LABEL,)
+            or (statement.labels == ("lung_opacity",) and statement.assertion == NEGATIVE and opaque)
+        )
+    ]
+
+
 def read_sentence(text: str) -> tuple[Entry, ...]:
     """Give the entries of one sentence in the order in which it says them, each once."""
     lexicon = _lexicon()
     words = lexicon.split(text)
-    statements = SentenceReader(words, lexicon.find(words)).read()
+    reader = SentenceReader(words, lexicon.find(words))
+    statements = reader.read()
+    if reader.excepted:
+        statements = _without_what_is_excepted(statements)
     entries: dict[Entry, None] = {}
     for statement in statements:
         _settle_collapse(statement, statements, words)

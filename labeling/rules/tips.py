@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from labeling.rules.tip_tables import DIRECTED_TIPS, LANDMARKS, TIPS
 from labeling.vocabulary import NOT_AVAILABLE, UNCLEAR_TIP
 from labeling.vocabulary import LineTubeType as T
 
@@ -27,255 +28,6 @@ class Spot(NamedTuple):
     near: bool = False
 
 
-# place -> landmark of `labeling.vocabulary.Landmark`, from which a distance may be measured
-LANDMARKS = {
-    "carina": "carina",
-    "inlet": "thoracic_inlet",
-    "clavicles": "clavicles",
-    "arch": "aortic_arch",
-    "prox_desc_aorta": "aortic_arch",
-    "subclav_a": "left_subclavian_artery",
-    "caj": "cavoatrial_junction",
-    "gej": "ge_junction",
-    "hilum": "hilum",
-    "midline": "midline",
-    "spine": "midline",
-    "diaphragm": "diaphragm",
-    "abdomen": "diaphragm",
-    "rib_cage": "chest_wall",
-    "chest_wall": "chest_wall",
-}
-
-_VENOUS = {
-    "svc": "svc",
-    "upper_svc": "upper_svc",
-    "mid_svc": "mid_svc",
-    "lower_svc": "lower_svc",
-    "caj": "cavoatrial_junction",
-    "high_ra": "high_right_atrium",
-    "ra": "right_atrium",
-    "heart": "right_atrium",
-    "rv": "right_ventricle",
-    "ivc": "inferior_vena_cava",
-    "brachio": "brachiocephalic_vein",
-    "subclavian_vein": "subclavian_vein",
-    "axillary": "axillary_vein",
-    "ij": "internal_jugular_vein",
-    "neck": "internal_jugular_vein",
-    "azygos": "azygos_vein",
-    "artery": "arterial",
-    "subclav_a": "arterial",
-    "aorta": "arterial",
-    "asc_aorta": "arterial",
-    "desc_aorta": "arterial",
-    "extravascular": "extravascular",
-    "pa": "right_ventricle",
-    "soft_tissue": "extravascular",
-    "chest_wall": "extravascular",
-    "pleural_cavity": "extravascular",
-}
-_PLEURAL = {
-    "lung_upper": "upper",
-    "clavicles": "upper",
-    "lung_mid": "middle",
-    "lung_lower": "lower",
-    "above_diaphragm": "lower",
-    "abdomen": "below_diaphragm",
-    "ruq": "below_diaphragm",
-    "luq": "below_diaphragm",
-    "stomach": "below_diaphragm",
-    "chest_wall": "outside_chest",
-    "soft_tissue": "outside_chest",
-    "axillary": "outside_chest",
-    "mediastinum": "adjacent_to_mediastinum",
-    "mediastinal_border": "adjacent_to_mediastinum",
-    "ant_mediastinum": "adjacent_to_mediastinum",
-    "post_mediastinum": "adjacent_to_mediastinum",
-    "heart": "adjacent_to_mediastinum",
-    "aorta": "adjacent_to_mediastinum",
-    "desc_aorta": "adjacent_to_mediastinum",
-    "arch": "adjacent_to_mediastinum",
-    "esophagus": "adjacent_to_mediastinum",
-    "spine": "adjacent_to_mediastinum",
-    "midline": "adjacent_to_mediastinum",
-    "trachea": "adjacent_to_mediastinum",
-    "fissure": UNCLEAR_TIP,
-    "hilum": UNCLEAR_TIP,
-}
-_TABLES: dict[str, dict[str, str]] = {
-    T.ENDOTRACHEAL_TUBE: {
-        "inlet": "thoracic_inlet",
-        "clavicles": "thoracic_inlet",
-        "vertebra_1": "thoracic_inlet",
-        "neck": "thoracic_inlet",
-        "upper_trachea": "upper_trachea",
-        "trachea": "mid_trachea",
-        "mid_trachea": "mid_trachea",
-        "arch": "mid_trachea",
-        "vertebra_3": "mid_trachea",
-        "lower_trachea": "lower_trachea",
-        "vertebra_5": "lower_trachea",
-        "carina": "carina",
-        "rmb": "right_main_bronchus",
-        "lmb": "left_main_bronchus",
-        "esophagus": "esophagus",
-        "stomach": "esophagus",
-        "pharynx": "pharynx",
-    },
-    T.TRACHEOSTOMY_TUBE: {
-        "inlet": "upper_trachea",
-        "clavicles": "upper_trachea",
-        "vertebra_1": "upper_trachea",
-        "upper_trachea": "upper_trachea",
-        "trachea": "mid_trachea",
-        "midline": "mid_trachea",
-        "mid_trachea": "mid_trachea",
-        "arch": "mid_trachea",
-        "vertebra_3": "mid_trachea",
-        "lower_trachea": "lower_trachea",
-        "vertebra_5": "lower_trachea",
-        "carina": "carina",
-        "rmb": "right_main_bronchus",
-        "lmb": "left_main_bronchus",
-        "soft_tissue": "outside_trachea",
-        "neck": "outside_trachea",
-        "ant_mediastinum": "outside_trachea",
-        "mediastinum": "outside_trachea",
-        "esophagus": "outside_trachea",
-    },
-    T.NASOGASTRIC_TUBE: {
-        "stomach": "stomach",
-        "luq": "stomach",
-        "duodenum": "duodenum",
-        "jejunum": "jejunum",
-        "post_pyloric": "post_pyloric",
-        "abdomen": "below_diaphragm",
-        "ruq": "duodenum",
-        "gej": "ge_junction",
-        "esophagus": "esophagus",
-        "above_diaphragm": "esophagus",
-        "mediastinum": "esophagus",
-        "post_mediastinum": "esophagus",
-        "inlet": "esophagus",
-        "clavicles": "esophagus",
-        "carina": "esophagus",
-        "arch": "esophagus",
-        "heart": "esophagus",
-        "pharynx": "pharynx",
-        "neck": "pharynx",
-        "trachea": "airway_or_lung",
-        "upper_trachea": "airway_or_lung",
-        "mid_trachea": "airway_or_lung",
-        "lower_trachea": "airway_or_lung",
-        "rmb": "airway_or_lung",
-        "lmb": "airway_or_lung",
-        "bronchus": "airway_or_lung",
-        "lung_lower": "airway_or_lung",
-        "lung_mid": "airway_or_lung",
-        "lung_upper": "airway_or_lung",
-        "pleural_space": "airway_or_lung",
-        "hernia": "hiatal_hernia",
-    },
-    T.INTERNAL_JUGULAR_CVC: _VENOUS,
-    T.PICC: {**_VENOUS, "arm": "arm_vein"},
-    T.SUBCLAVIAN_CVC_OR_PORT: _VENOUS,
-    T.SWAN_GANZ_CATHETER: {
-        "pa": "pulmonary_artery",
-        "main_pa": "main_pulmonary_artery",
-        "rpa": "right_pulmonary_artery",
-        "lpa": "left_pulmonary_artery",
-        "interlobar": "interlobar_artery",
-        "distal_pa": "distal_pulmonary_artery",
-        "lung_lower": "distal_pulmonary_artery",
-        "lung_mid": "distal_pulmonary_artery",
-        "lung_upper": "distal_pulmonary_artery",
-        "rvot": "pulmonary_outflow_tract",
-        "rv": "right_ventricle",
-        "ra": "right_atrium",
-        "high_ra": "right_atrium",
-        "caj": "right_atrium",
-        "svc": "svc",
-        "upper_svc": "svc",
-        "mid_svc": "svc",
-        "lower_svc": "svc",
-        "ivc": "inferior_vena_cava",
-        "hilum": "pulmonary_artery",
-        "mediastinum": UNCLEAR_TIP,
-    },
-    T.CHEST_TUBE: _PLEURAL,
-    T.MEDIASTINAL_DRAIN: {
-        "ant_mediastinum": "anterior_mediastinum",
-        "post_mediastinum": "posterior_mediastinum",
-        "mediastinum": "mediastinum",
-        "midline": "mediastinum",
-        "mediastinal_border": "mediastinum",
-        "pericardium": "pericardium",
-        "heart": "pericardium",
-        "chest_wall": "outside_mediastinum",
-        "outside_mediastinum": "outside_mediastinum",
-        "soft_tissue": "outside_mediastinum",
-        "abdomen": "outside_mediastinum",
-        "luq": "outside_mediastinum",
-        "ruq": "outside_mediastinum",
-        "pleural_space": "outside_mediastinum",
-        "lung_lower": "outside_mediastinum",
-        "lung_upper": "mediastinum",
-    },
-    T.INTRA_AORTIC_BALLOON_PUMP: {
-        "prox_desc_aorta": "proximal_descending_aorta",
-        "ap_window": "aortopulmonary_window",
-        "arch": "aortic_arch",
-        "asc_aorta": "ascending_aorta",
-        "subclav_a": "subclavian_artery",
-        "subclavian_vein": "subclavian_artery",
-        "desc_aorta": "descending_aorta",
-        "aorta": "descending_aorta",
-        "mid_desc_aorta": "mid_descending_aorta",
-        "vertebra_5": "mid_descending_aorta",
-        "vertebra_6": "mid_descending_aorta",
-        "abd_aorta": "abdominal_aorta",
-        "abdomen": "abdominal_aorta",
-        "carina": UNCLEAR_TIP,
-    },
-}
-# "above the carina": (type, place, direction) -> tip; "near" is direction + "~"
-_DIRECTED: dict[tuple[str, str, str], str] = {
-    (T.ENDOTRACHEAL_TUBE, "carina", "above"): "above_carina",
-    (T.ENDOTRACHEAL_TUBE, "carina", "above~"): "lower_trachea",
-    (T.ENDOTRACHEAL_TUBE, "carina", "below"): "right_main_bronchus",
-    (T.ENDOTRACHEAL_TUBE, "carina", "beyond"): "right_main_bronchus",
-    (T.ENDOTRACHEAL_TUBE, "clavicles", "below"): "upper_trachea",
-    (T.ENDOTRACHEAL_TUBE, "inlet", "below"): "upper_trachea",
-    (T.ENDOTRACHEAL_TUBE, "arch", "above"): "upper_trachea",
-    (T.ENDOTRACHEAL_TUBE, "arch", "below"): "lower_trachea",
-    (T.TRACHEOSTOMY_TUBE, "carina", "above"): "above_carina",
-    (T.TRACHEOSTOMY_TUBE, "carina", "above~"): "lower_trachea",
-    (T.TRACHEOSTOMY_TUBE, "carina", "below"): "right_main_bronchus",
-    (T.TRACHEOSTOMY_TUBE, "carina", "beyond"): "right_main_bronchus",
-    (T.NASOGASTRIC_TUBE, "gej", "above"): "esophagus",
-    (T.NASOGASTRIC_TUBE, "gej", "below"): "stomach",
-    (T.NASOGASTRIC_TUBE, "gej", "beyond"): "stomach",
-    (T.NASOGASTRIC_TUBE, "diaphragm", "above"): "esophagus",
-    (T.NASOGASTRIC_TUBE, "diaphragm", "below"): "below_diaphragm",
-    (T.NASOGASTRIC_TUBE, "diaphragm", "beyond"): "below_diaphragm",
-    (T.NASOGASTRIC_TUBE, "gej", "beyond~"): "stomach",
-    (T.NASOGASTRIC_TUBE, "stomach", "beyond"): "post_pyloric",
-    (T.SWAN_GANZ_CATHETER, "hilum", "beyond"): "distal_pulmonary_artery",
-    (T.INTRA_AORTIC_BALLOON_PUMP, "arch", "below"): "descending_aorta",
-    (T.INTRA_AORTIC_BALLOON_PUMP, "arch", "below~"): "proximal_descending_aorta",
-    (T.INTRA_AORTIC_BALLOON_PUMP, "arch", "beyond"): "descending_aorta",
-    (T.INTRA_AORTIC_BALLOON_PUMP, "arch", "beyond~"): "proximal_descending_aorta",
-    (T.INTRA_AORTIC_BALLOON_PUMP, "subclav_a", "below"): "proximal_descending_aorta",
-    (T.INTRA_AORTIC_BALLOON_PUMP, "subclav_a", "beyond"): "proximal_descending_aorta",
-    (T.CHEST_TUBE, "diaphragm", "below"): "below_diaphragm",
-    (T.CHEST_TUBE, "diaphragm", "above"): "lower",
-}
-for _venous in (T.INTERNAL_JUGULAR_CVC, T.PICC, T.SUBCLAVIAN_CVC_OR_PORT):
-    _DIRECTED[_venous, "caj", "above"] = "lower_svc"
-    _DIRECTED[_venous, "caj", "below"] = "right_atrium"
-    _DIRECTED[_venous, "caj", "below~"] = "high_right_atrium"
-    _DIRECTED[_venous, "caj", "beyond"] = "right_atrium"
-    _DIRECTED[_venous, "caj", "beyond~"] = "high_right_atrium"
 _CROSSING = frozenset(("brachio", "subclavian_vein", "axillary", "ij"))
 _VENOUS_TYPES = frozenset((T.INTERNAL_JUGULAR_CVC, T.PICC, T.SUBCLAVIAN_CVC_OR_PORT))
 # Tips that say less than another of the same kind; they never replace it.
@@ -303,15 +55,15 @@ _BAD = frozenset(
 
 def fits(device_type: str, place: str) -> bool:
     """Whether the place can be where this type's tip lies."""
-    table = _TABLES.get(device_type)
-    return table is not None and (place in table or (device_type, place, "above") in _DIRECTED)
+    table = TIPS.get(device_type)
+    return table is not None and (place in table or (device_type, place, "above") in DIRECTED_TIPS)
 
 
 def tip_of(device_type: str, spot: Spot, insertion_side: str) -> str | None:
     """The tip that a place means for one type; None when the place says nothing of it."""
     if spot.direction:
         key = spot.direction + ("~" if spot.near else "")
-        directed = _DIRECTED.get((device_type, spot.place, key)) or _DIRECTED.get(
+        directed = DIRECTED_TIPS.get((device_type, spot.place, key)) or DIRECTED_TIPS.get(
             (device_type, spot.place, spot.direction)
         )
         if directed is not None:
@@ -325,7 +77,7 @@ def tip_of(device_type: str, spot: Spot, insertion_side: str) -> str | None:
         return "contralateral_vein"
     if device_type == T.SWAN_GANZ_CATHETER and spot.place == "hilum" and spot.side in ("left", "right"):
         return f"{spot.side}_pulmonary_artery"
-    return _TABLES[device_type].get(spot.place)
+    return TIPS[device_type].get(spot.place)
 
 
 def best_tip(device_type: str, spots: Iterable[Spot], insertion_side: str) -> str:
@@ -357,6 +109,8 @@ def is_bad(tip: str, subtype: str) -> bool:
     """Whether this tip alone makes a placement wrong, so that a mere "unchanged" is no praise."""
     if tip == "right_atrium":
         return subtype != "dialysis"
+    if subtype == "double_lumen" and tip in ("left_main_bronchus", "right_main_bronchus"):
+        return False
     if subtype == "introducer_sheath" and tip == "internal_jugular_vein":
         return False
     return tip in _BAD

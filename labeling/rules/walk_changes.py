@@ -7,6 +7,8 @@ from labeling.rules.walk_verdicts import WalkVerdicts
 from labeling.rules.walk_words import ASKED, BE, BEEN, EXCHANGED, FUTURE, MODAL, REACH
 from labeling.vocabulary import Advice
 
+_URGED = frozenset("should must recommend recommended need needs requires ought please".split())
+
 
 class WalkChanges(WalkVerdicts):
     """Reads what changed."""
@@ -33,7 +35,7 @@ class WalkChanges(WalkVerdicts):
         prior = self.before(item.start, 5)
         words = self.words[item.start : item.end]
         if not BE.isdisjoint(prior[-2:]) and not MODAL.isdisjoint(prior):
-            if "should" in prior or "recommend" in prior:
+            if not _URGED.isdisjoint(prior):
                 self._advise(Advice.WITHDRAW)
             return
         if "not" in prior[-3:] or (self.muted and "removed" not in words):

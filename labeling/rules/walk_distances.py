@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from labeling.rules.device_mention import Distance, Mention
 from labeling.rules.device_nodes import Item, Phrase
-from labeling.rules.tips import LANDMARKS, Spot, measured_from
+from labeling.rules.tip_tables import LANDMARKS
+from labeling.rules.tips import Spot, measured_from
 from labeling.rules.walk_places import WalkPlaces
 from labeling.rules.walk_words import AIRWAY, number_in
+from labeling.vocabulary import LineTubeType as T
 
 
 class WalkDistances(WalkPlaces):
@@ -43,10 +45,22 @@ class WalkDistances(WalkPlaces):
         if place is None:
             if direction == "above" and any(m.type in AIRWAY or not m.type for m in self.targets()):
                 self._measure(cm, "", direction)
+            elif self._elliptic(index, first):
+                self._measure(cm, "carina", "above")
             return
         for used in range(index + 1, last + 1):
             self.used.add(used)
         self._measure(cm, place, direction)
+
+    def _elliptic(self, index: int, first: int) -> bool:
+        """ "ET tube ends 4 cm, ...", "ETT: 4 cm": above the carina, as every such distance is measured."""
+        end = self.nodes[index].end
+        alone = end == len(self.words) or self.words[end] in (",", ";", "(", "and", "slash")
+        before = self.nodes[index - 1] if index else None
+        told = self.tip or self.words[first - 1 : first] in ([":"], ["="], ["at"])
+        told = told or (isinstance(before, Phrase) and before.end == first)
+        targets = self.targets()
+        return alone and told and len(targets) == 1 and targets[0].type == T.ENDOTRACHEAL_TUBE and not self.skip_from
 
     def _number(self, end: int) -> tuple[float, int] | None:
         """The number or the middle of the range before the unit, and where it starts."""

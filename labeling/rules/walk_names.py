@@ -11,12 +11,14 @@ from labeling.rules.walk_changes import WalkChanges
 from labeling.rules.walk_words import (
     ASK,
     ASKED,
+    EXCEPT,
     EXCHANGED,
     FIRST,
     JOIN,
     NONE,
     ONE_IS,
     OPEN,
+    ORDINALS,
     OUT,
     PAIRED,
     VENOUS_SET,
@@ -24,6 +26,9 @@ from labeling.rules.walk_words import (
 )
 from labeling.vocabulary import LineTubeType as T
 from labeling.vocabulary import StatedPosition
+
+_SECOND_OF_TWO = (["second", ","], ["another", ","], ["third", ","])
+_NAMING = frozenset(("including", "include", "includes"))  # after it the members of a collective are named
 
 
 class WalkNames(WalkChanges):
@@ -33,8 +38,9 @@ class WalkNames(WalkChanges):
         name = typed_name(node)
         gap = self.gap(node.start)
         self.muted = self.target = self.skip_from = False
-        if not name.type and name.family == "device" and name.plural and not self.mentions:
-            self.on_group(index, Item(node.start, node.end, "group", None))
+        if self._is_collective(node, name):
+            if not self.group:
+                self.on_group(index, Item(node.start, node.end, "group", None))
             return
         if name.removed and any(m.type == name.type for m in self.group):
             self._apply("removal", None, [m for m in self.group if m.type == name.type])
@@ -48,8 +54,13 @@ class WalkNames(WalkChanges):
             return
         if gap == ["("] and self.group and self.group[-1].type == name.type and not node.side and not node.second:
             return  # "nasogastric tube (NGT)"
+        if self._in_apposition(index, node, name, gap):
+            return
         new = self._make(node, name)
         denied = self._denied(node.start, gap)
+        if gap[-2:] in EXCEPT or gap[-1:] in EXCEPT or self.words[max(0, node.start - 2) : node.start] in EXCEPT:
+            self.kept += new
+            denied = False
         joined = bool(self.group) and not self.said and self._joins(node, gap)
         planned = (self.planned and self._is_planned(index, node)) or self._is_asked_for(index, node)
         for mention in new:
@@ -57,7 +68,12 @@ class WalkNames(WalkChanges):
             mention.planned = planned
             mention.listed = joined
             mention.definite = not mention.type
-        if self.exchange == "open" and self.group and not joined and not EXCHANGED.isdisjoint(gap):
+        if (
+            self.exchange == "open"
+            and self.group
+            and not joined
+            and not EXCHANGED.isdisjoint(self.words[self.end - 1 : node.start])
+        ):
             for mention in self.targets():
                 mention.removed = True
                 if not new[0].side and (new[0].type == mention.type or {new[0].type, mention.type} <= VENOUS_SET):
@@ -77,13 +93,19 @@ class WalkNames(WalkChanges):
             self.group = new
             self.said = self.referred = False
             pending = self.pending
+            if before_all is not None and not gap and self.words[node.start - 1] == "removed":
+                pending = [*pending, ("removal", None)]  # "support devices: removed ETT"
             if before_all is not None and not {":", "(", "including", "include", "includes", "are", "as"}.isdisjoint(
                 gap
             ):
                 pending = [*pending, *(("stated", value) for value in before_all.stated)]
+                if before_all.removed:
+                    pending.append(("removal", None))  # "all lines have been removed, including the ETT"
             self.shared_pending = [op for op in pending if op[0] in ("removal", "placed", "stated", "tip")]
             self.tip = self.port = self.past = False
         self.focus = None
+        if joined and gap == ["with"] and self.words[node.end : node.end + 1] == ["removed"]:
+            self.focus = new  # "sheath with the Swan removed"
         if self.focus_first:
             self.focus, self.focus_first, self.ordinals = new[:1], False, 1
             for kind, value in pending:
@@ -99,9 +121,10 @@ class WalkNames(WalkChanges):
         self.pending = []
         if node.past or self.past:
             self.past = False
-        if node.place and new:
+        place = node.place or self._place_in_front(index, node)
+        if place:
             for mention in new:
-                mention.spots.append(Spot(node.place, mention.side))
+                mention.spots.append(Spot(place, mention.side))
         after = tuple(self.words[node.end : node.end + 2])
         if after in NONE or after[:1] in NONE:
             for mention in new:
@@ -109,16 +132,23 @@ class WalkNames(WalkChanges):
         for out in OUT:
             end = node.end + len(out)
             if after[: len(out)] == out and (end >= len(self.words) or self.words[end] in OPEN):
-                self._apply("removal", None, new)
+                self._apply("removal", None, self.group if joined else new)
                 self.said = True
         if "its" in gap and len(new) == 1 and new[0].subtype == "introducer_sheath":
             for mention in self.mentions:
                 if mention.type == T.SWAN_GANZ_CATHETER:
                     new[0].side = mention.side = new[0].side or mention.side
-        if self.side_said and len(new) == 1 and not new[0].side:
-            new[0].side = self.side_said
+        if self.side_said and (len(new) == 1 or name.type == T.CHEST_TUBE) and not any(m.side for m in new):
+            for mention in new:
+                mention.side = self.side_said
         self.side_said = ""
         self.mentions += new
+
+    def _place_in_front(self, index: int, node: Phrase) -> str:
+        """ "Post-pyloric feeding tube"."""
+        before = self.nodes[index - 1] if index else None
+        adjective = isinstance(before, Item) and before.kind == "place" and before.end == node.start
+        return "post_pyloric" if adjective and before.value == "post_pyloric" else ""  # type: ignore[union-attr]
 
     def _is_heading(self, index: int, node: Phrase, name: Name) -> bool:
         """ "CENTRAL LINES: right IJ catheter in the SVC" names one line, not two."""
@@ -130,6 +160,31 @@ class WalkNames(WalkChanges):
             return False
         following = self.nodes[index + 1]
         return isinstance(following, Phrase) and following.start == node.end + 1
+
+    def _in_apposition(self, index: int, node: Phrase, name: Name, gap: list[str]) -> bool:
+        """ "A second right-sided line, a PICC, ends ...": the second name only says what the first line is."""
+        if gap != [","] or self.said or len(self.group) != 1 or name.type not in VENOUS_SET or name.plural or node.side:
+            return False
+        line = self.group[0]
+        line_like = line.type == T.INTERNAL_JUGULAR_CVC and line.loose and not line.vein
+        if not (line_like or (not line.type and line.family in ("line", "catheter", "device"))) or line.plural:
+            return False
+        following = self.nodes[index + 1] if index + 1 < len(self.nodes) else None
+        if self.words[node.end : node.end + 1] != [","] or self.words[node.end + 1 : node.end + 2] in (["and"], ["or"]):
+            return False
+        if isinstance(following, Phrase) and following.start == node.end + 1:
+            return False
+        line.type, line.subtype, line.vein, line.loose = name.type, name.subtype, name.vein, name.loose
+        line.definite = False
+        return True
+
+    def _is_collective(self, node: Phrase, name: Name) -> bool:
+        """ "Devices", "all lines", "lines removed: ETT ..." mean whatever is named."""
+        if name.type or not name.plural or node.side:
+            return False
+        if self.group:
+            return self.mentions[0].type == "*" and self.mentions == self.group
+        return name.family == "device" or not _NAMING.isdisjoint(self.words[node.end :])
 
     def _make(self, node: Phrase, name: Name) -> list[Mention]:
         count, both = node.number, False
@@ -155,7 +210,7 @@ class WalkNames(WalkChanges):
             mention = Mention(name, side)
             if not side and "midline" in [before, *self.words[node.start : node.end]]:
                 mention.side = "midline"
-            mention.second = node.second
+            mention.second = node.second or self.words[max(0, node.start - 2) : node.start] in _SECOND_OF_TWO
             mention.first = not FIRST.isdisjoint(self.words[node.start : node.end])
             mention.ordinal = number + 1 if len(sides) > 1 else 0
             mention.both = both
@@ -221,6 +276,8 @@ class WalkNames(WalkChanges):
         before = self.words[node.start - 1] if node.start else ""
         if before in ASK and not self.pending:
             return True
+        if self.words[node.start].endswith("intubated") and self.before(node.start, 2) == ["to", "be"]:
+            return True
         if any(kind == "advice" for kind, _ in self.pending):
             return False  # "removal of the tube is recommended"
         after = self.words[node.end : node.end + 3]
@@ -248,6 +305,11 @@ class WalkNames(WalkChanges):
         if self.exchange == "open" and self.group and not EXCHANGED.isdisjoint(self.before(item.start, 3)):
             old = self.targets()[-1]  # "exchanged for a tunneled one"
             self._replace_with_clone(old)
+            return
+        following = self.words[item.end] if item.end < len(self.words) else ""
+        if not self.group and item.start == 0 and self.words[0] in ORDINALS and following in VERBS:
+            self.anaphor("one")
+            self.group[0].first, self.group[0].ordinal = self.words[0] == "first", ORDINALS[self.words[0]]
             return
         members = [m for m in self.mentions if m.ordinal]
         if not members and self.group and self.group[-1].plural and self.group[-1].type and not self.group[-1].side:
@@ -279,6 +341,8 @@ class WalkNames(WalkChanges):
 
     def on_pronoun(self, _index: int, item: Item) -> None:
         self.muted = False
+        if self.target and item.start == self.end and self.words[item.start - 1].endswith(("ing", "ance")):
+            return  # "consider advancing it past the pylorus"
         if not self.group and item.start <= 1:
             self.anaphor()
         if self.group:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from labeling.rules.device_mention import Mention
-from labeling.rules.device_nodes import Item
+from labeling.rules.device_nodes import Item, halves
 from labeling.rules.tips import Spot
 from labeling.rules.walk_state import WalkState
-from labeling.rules.walk_words import ABSENT, AIRWAY, AT_A_BEND, MAYBE, ON, OPPOSITE, PASSING, SO, STOP, VIA
+from labeling.rules.walk_words import ABSENT, AIRWAY, AT_A_BEND, ENTERIC, MAYBE, ON, OPPOSITE, PASSING, SO, STOP, VIA
 from labeling.vocabulary import LineTubeType as T
+from labeling.vocabulary import StatedPosition
 
 
 class WalkPlaces(WalkState):
@@ -50,6 +51,12 @@ class WalkPlaces(WalkState):
             said = self.nodes[index - 1]
             if said.kind == "stated" and said.value[0] in AT_A_BEND and item.start - said.end <= 3:  # type: ignore[union-attr]
                 return  # "kinked at the skin"
+        if not self.tip and any(
+            verdict[0] is StatedPosition.KINKED for m in self.targets() for verdict in m.stated[-1:]
+        ):
+            return  # "kinking of the catheter at the clavicle"
+        if place == "azygos" and "arch" in words[item.start : item.end] and near_before[-1:] == ["at"]:
+            return  # "at the level of the azygos arch": a landmark beside the cava
         if not self.group:
             if side in ("left", "right") and item.start and words[item.start - 2 if item.start > 1 else 0] in ON:
                 self.side_said = side
@@ -67,6 +74,8 @@ class WalkPlaces(WalkState):
             how = "path" if passed else how
         spot = Spot(place, side, how, direction, near)
         able = [m for m in self.targets() if m.fits(place) and self._same_side(m, side)]
+        if place in ENTERIC and len({m.type for m in able} & {T.ENDOTRACHEAL_TUBE, T.NASOGASTRIC_TUBE}) > 1:
+            able = [m for m in able if m.type == T.NASOGASTRIC_TUBE]
         if not self.respective and self.plural_tip and len(able) > 1 and len({(m.type, m.side) for m in able}) == 1:
             places = [n for n in self.nodes[index:] if isinstance(n, Item) and n.kind == "place"]
             self.respective = int(len(places) >= len(able))  # "two tubes with tips at the apex and base"
@@ -78,6 +87,13 @@ class WalkPlaces(WalkState):
         for mention in self.targets():
             if place == "midline" and mention.type in AIRWAY and not mention.side:
                 mention.side = "midline"
+        start = item.start - 2 if words[item.start - 1] == "and" and self.end <= item.start - 2 else item.start
+        if self.respective > 1 and "and" in words[start : item.end] and len(self.targets()) == 2:
+            first, second = halves(words[start : item.end])
+            if first and second:
+                able[0].spots.append(spot._replace(place=first))
+                able = [m for m in self.targets() if m is not able[0]]
+                spot = spot._replace(place=second)
         for mention in able:
             if self.port:
                 mention.ports.append(spot)
@@ -198,8 +214,7 @@ class WalkPlaces(WalkState):
             flat = tuple(self.words[item.start : item.end]) in ABSENT and not self.referred
             after = self.words[item.end] if item.end < len(self.words) else ""
             for mention in self.targets():
+                mention.unseen = True
                 if flat and after not in ("below", "beyond", "distal", "past", "distally", "centrally", "to"):
                     mention.denied = True
-                else:
-                    mention.unseen = True
             self.said = True

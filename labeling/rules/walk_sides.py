@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from labeling.rules.device_mention import Mention
-from labeling.rules.device_nodes import Item
+from labeling.rules.device_nodes import Item, Phrase
 from labeling.rules.device_words import LOOK_ALIKE
 from labeling.rules.tips import Spot
 from labeling.rules.walk_distances import WalkDistances
 from labeling.rules.walk_words import AIRWAY, INTO, ON, VENOUS, VERBS, VIA, after_that
 from labeling.vocabulary import LineTubeType as T
+from labeling.vocabulary import StatedPosition
+
+_BENDS = (StatedPosition.COILED, StatedPosition.LOOPED, StatedPosition.DOUBLED_BACK)
 
 
 class WalkSides(WalkDistances):
@@ -83,17 +86,22 @@ class WalkSides(WalkDistances):
             for mention in list(self.targets()):
                 self._set_side(mention, side)
             return
-        if before in ON:
+        aside = isinstance(self.nodes[index - 1], Phrase) and following_word in ("", ",") and before == ","
+        if before in ON or (index and aside):
             if self.group and not self.muted:
                 self._enter(side, "", before)
             elif not self.group:
                 self.side_said = side if side != "both" else ""
 
+    def _bent(self) -> bool:
+        """Whether the last thing said is a loop or a coil: "looped in the neck"."""
+        return any(m.stated and m.stated[-1][0] in _BENDS for m in self.targets())
+
     def on_vein(self, index: int, item: Item) -> None:
         before = self.words[item.start - 1] if item.start else ""
         if self.words[item.start : item.end] == ["chest", "wall"] and self.port:
             self.on_place(index, Item(item.start, item.end, "place", "chest_wall"))
-        elif self.words[item.start] == "neck" and before in INTO and self.tip:
+        elif self.words[item.start] == "neck" and before in INTO and (self.tip or self._bent()):
             self.on_place(index, Item(item.start, item.end, "place", "neck"))
         elif isinstance(item.value, str):
             self._enter("", item.value, before)

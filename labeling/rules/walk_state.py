@@ -30,6 +30,7 @@ class WalkState:
         self.past = self.target = self.muted = self.planned = self.skip_from = False
         self.exchange = ""  # "open": the next name after "for" or "with" is the new device
         self.side_said = ""
+        self.kept: list[Mention] = []  # "other than the PICC, all lines have been removed"
         self.used: set[int] = set()  # nodes read together with an earlier one
         self.focus_first = False
         self.referred = False  # the group was named again by a bare noun
@@ -79,7 +80,7 @@ class WalkState:
     def follows_open(self, index: int) -> bool:
         """Whether a verdict stands by itself: not "stable cardiomegaly", "low lung volumes"."""
         end = self.nodes[index].end
-        if end >= len(self.words):
+        if end >= len(self.words) or self.words[end][0].isdigit():
             return True
         following = self.nodes[index + 1] if index + 1 < len(self.nodes) else None
         if following is not None and following.start == end:
@@ -95,7 +96,10 @@ class WalkState:
             if kind == "stated":
                 mention.stated.append(value)
             elif kind == "removal":
+                if mention in self.kept:
+                    continue
                 mention.removed = True
+                mention.denied = mention.denied and not mention.unseen  # "is not seen and has been removed"
             elif kind == "placed":
                 mention.present = True
             elif kind == "advice" and value is not Advice.NONE:
@@ -166,7 +170,10 @@ class WalkState:
         while at >= 0 and self.words[at] in NEGATION_FILL:
             at -= 1
         if at >= 0 and self.words[at] in NEGATIONS:
-            return True
+            judged = self.words[at] in ("neither", "nor") and any(
+                isinstance(n, Item) and n.kind == "stated" for n in self.nodes
+            )
+            return not judged  # "neither the ETT nor the NG tube is malpositioned"
         return (
             bool(self.group)
             and self.group[-1].denied

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from labeling.rules.device_context import BARE, WEAK
+from labeling.rules.device_context import BARE, FIRM, WEAK
 from labeling.rules.device_nodes import Item, Phrase
 from labeling.rules.walk_sides import WalkSides
 from labeling.rules.walk_words import BE, BEEN, COPULA, DONE, MODAL, MOVED_BY, NEGATIONS, OPEN, REACH
 from labeling.vocabulary import StatedPosition
+
+_BETWEEN_NOT = frozenset(
+    "in at within be to lie sit seem appear considered felt thought yet currently entirely fully quite completely truly"
+    " ideally positioned situated located placed remain have reached reach".split()
+)
 
 
 class WalkVerdicts(WalkSides):
@@ -21,9 +26,11 @@ class WalkVerdicts(WalkSides):
         if position is not StatedPosition.SATISFACTORY or strength != WEAK:
             prior = self.before(item.start, 4)
             if position is not StatedPosition.SATISFACTORY and (
-                not NEGATIONS.isdisjoint(prior[-3:]) or "not" in prior[-2:]
+                not NEGATIONS.isdisjoint(prior[-3:]) or "not" in prior[-2:] or "neither" in words[: item.start]
             ):
                 return
+        if position is StatedPosition.SATISFACTORY and strength == FIRM and self._is_negated(item.start):
+            position = StatedPosition.MALPOSITIONED
         following = self.nodes[index + 1] if index + 1 < len(self.nodes) else None
         if (
             position is StatedPosition.SATISFACTORY
@@ -68,6 +75,13 @@ class WalkVerdicts(WalkSides):
             self.anaphor()
             self._apply("stated", value, self.group)
 
+    def _is_negated(self, start: int) -> bool:
+        """ "Is not considered to be in satisfactory position"."""
+        prior = self.before_in_clause(start, REACH)
+        if "not" not in prior:
+            return False
+        return _BETWEEN_NOT.issuperset(prior[len(prior) - prior[::-1].index("not") :])
+
     def on_advice(self, index: int, item: Item) -> None:
         advice, form = item.value
         words = self.words
@@ -89,7 +103,7 @@ class WalkVerdicts(WalkSides):
         if not {"slightly", "partially", "minimally", "partly", "somewhat"}.isdisjoint(prior[-2:]):
             return
         after = words[item.end] if item.end < len(words) else ","
-        wholly = form == "past" and words[item.end - 1] in ("withdrawn", "pulled") and after in OPEN - MOVED_BY
+        wholly = form == "past" and words[item.end - 1] in ("withdrawn", "pulled", "out") and after in OPEN - MOVED_BY
         if wholly and not self.muted:
             for mention in self.targets():
                 mention.withdrawn = True

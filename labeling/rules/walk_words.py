@@ -21,7 +21,7 @@ VERBS = frozenset(
     " projecting overlies at lies extend extends course courses tip unchanged stable pass passes seen noted traverse"
     " traverses over overlying again stays coiled removed".split()
 )
-ON = frozenset("on from to via ( : both".split())
+ON = frozenset("on from to via ( : both = x1 x2 x3".split())
 VIA = frozenset("via through from using by".split())
 NEGATIONS = frozenset(("no", "without", "nor", "neither", "absence", "not", "never"))
 NONE = ((":", "none"), ("none",), (":", "no"), (":", "absent"), (":", "nil"), ("nil",))
@@ -45,6 +45,17 @@ VENOUS = (T.INTERNAL_JUGULAR_CVC, T.PICC, T.SUBCLAVIAN_CVC_OR_PORT, T.SWAN_GANZ_
 EXCHANGED = frozenset(("for", "with", "by", "to"))
 AT_A_BEND = (StatedPosition.KINKED, StatedPosition.FRACTURED)
 SO = frozenset(("so", "until", "such", "that", "till", "place"))
+ENTERIC = frozenset(("stomach", "duodenum", "jejunum", "post_pyloric", "luq"))
+EXCEPT = (
+    ["except"],
+    ["except", "for"],
+    ["other", "than"],
+    ["apart", "from"],
+    ["aside", "from"],
+    ["exception"],
+    ["but", "for"],
+)
+ORDINALS = {"one": 1, "first": 1, "former": 1, "second": 2, "other": 2, "another": 2, "latter": 2, "third": 3}
 OPPOSITE = frozenset(("contralateral", "opposite"))
 MAYBE = frozenset(("may", "might", "versus", "vs", "possibly", "alternatively"))
 INTO = frozenset("in into within up over at overlying toward towards inside".split())

@@ -82,6 +82,10 @@ def test_a_denial_ends_where_something_new_begins(text: str, expected: str):
         ("Atelectasis with or without infection.", "+atelectasis ?pneumonia"),
         ("Nodular opacity.", "+lung_opacity ?nodule"),
         ("Atelectasis, less likely pneumonia.", "+atelectasis ?pneumonia"),
+        ("Hard to exclude a tiny pneumothorax.", "?pneumothorax"),
+        ("Early pneumonia is difficult to rule out.", "?pneumonia"),
+        ("Small effusion, difficult to exclude pneumothorax.", "+pleural_effusion ?pneumothorax"),
+        ("Unclear whether this represents pneumonia.", "?pneumonia"),
     ],
 )
 def test_a_hedge_is_uncertain(text: str, expected: str):
@@ -94,6 +98,7 @@ def test_a_hedge_is_uncertain(text: str, expected: str):
         ("Opacity likely reflecting atelectasis.", "+lung_opacity +atelectasis"),
         ("Opacity consistent with pneumonia.", "+lung_opacity +pneumonia"),
         ("Linear scarring or atelectasis.", "+scarring +atelectasis"),
+        ("Scarring and/or atelectasis.", "+scarring +atelectasis"),
         ("Atelectasis and/or effusion.", "+atelectasis +pleural_effusion"),
         ("Borderline cardiomegaly.", "+cardiomegaly"),
     ],
@@ -111,7 +116,36 @@ def test_a_probable_or_shared_reading_is_stated(text: str, expected: str):
         "Consider CT to evaluate for pulmonary embolism or pneumonia.",
         "If clinical concern for pneumonia persists, a lateral view may be obtained.",
         "Chest CT is recommended to exclude malignancy.",
+        "If there is continued concern for rib fracture, dedicated views could be obtained.",
+        "If there is concern for effusion and pneumonia, CT may be helpful.",
+        "If there is no resolution of the opacity, CT is recommended.",
+        "Should pneumonia be suspected clinically, repeat in 24 hours.",
+        "Repeat film to document clearing of the pneumonia.",
     ],
 )
 def test_history_questions_and_advice_say_nothing_of_this_film(text: str):
     assert said(text) == ""
+
+
+def test_a_condition_ends_with_its_clause():
+    assert said("If symptoms persist, CT; moderate effusion.") == "+pleural_effusion"
+    assert said("The tube should be withdrawn given the pneumothorax.") == "+pneumothorax"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Interval clearing of the previously noted infiltrate.", "-infiltrate"),
+        ("Small effusion and clearing of the previously noted infiltrate.", "+pleural_effusion -infiltrate"),
+        ("The effusion has been completely drained.", "-pleural_effusion"),
+        ("Partial clearing of the infiltrate.", "+infiltrate"),
+        ("Slight interval clearing of the infiltrate.", "+infiltrate"),
+        ("Without clearing of the infiltrate.", "+infiltrate"),
+        ("The infiltrate is clearing.", "+infiltrate"),
+        ("The pneumothorax should resolve.", "+pneumothorax"),
+        ("The effusion has been partially drained.", "+pleural_effusion"),
+        ("The effusion is being drained by a pigtail catheter.", "+pleural_effusion"),
+    ],
+)
+def test_what_has_cleared_or_is_drained_is_denied_unless_in_part(text: str, expected: str):
+    assert said(text) == expected

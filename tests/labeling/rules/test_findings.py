@@ -57,6 +57,18 @@ def labels(text: str, assertion: str = "positive") -> set[str]:
         ("Kerley B lines.", "pulmonary_edema"),
         ("Interstitial edema.", "pulmonary_edema"),
         ("Widened mediastinum.", "enlarged_cardiomediastinum"),
+        ("Bulky hilar lymph nodes.", "adenopathy"),
+        ("Upper lobe venous diversion.", "pulmonary_venous_hypertension"),
+        ("Pulmonary vascular plethora.", "pulmonary_venous_hypertension"),
+        ("Engorged pulmonary veins.", "pulmonary_venous_hypertension"),
+        ("The left CPA is blunted.", "costophrenic_angle_blunting"),
+        ("Loss of the left costophrenic angle.", "costophrenic_angle_blunting"),
+        ("Loculated fluid collection along the pleura.", "pleural_effusion"),
+        ("Old clavicular deformity.", "osseous_abnormality"),
+        ("Humeral head deformity.", "osseous_abnormality"),
+        ("CM w/ edema.", "cardiomegaly"),
+        ("COPD.", "copd"),
+        ("Chronic obstructive pulmonary disease.", "copd"),
     ],
 )
 def test_a_finding_is_known_by_its_synonyms(text: str, label: str):
@@ -218,6 +230,14 @@ def test_capitals_and_wrapped_lines_read_alike():
         ("No acute cardiopulmonary process.", set()),
         ("Negative chest.", set()),
         ("Heart size is at the upper limits of normal.", {"cardiomegaly"}),
+        ("CTR within normal limits.", {"cardiomegaly"}),
+        ("Normal cardiothymic silhouette.", {"cardiomegaly"}),
+        ("Pleural spaces are clear.", {"pleural_effusion", "pneumothorax"}),
+        ("The ribs are intact.", {"rib_fracture"}),
+        ("Clavicles unremarkable.", set()),
+        ("CXR: Normal cardiac size and pulmonary vascularity.", {"cardiomegaly", "vascular_congestion"}),
+        ("Portable chest: Normal heart size.", {"cardiomegaly"}),
+        ("Chest: normal.", set()),
     ],
 )
 def test_normal_anatomy_is_no_finding_and_denies_what_it_rules_out(text: str, denied: set[str]):
@@ -226,7 +246,48 @@ def test_normal_anatomy_is_no_finding_and_denies_what_it_rules_out(text: str, de
 
 
 def test_lungs_clear_but_for_something_are_not_normal():
-    assert labels("The lungs are clear except for left basilar atelectasis.") == {"atelectasis"}
+    for text in (
+        "The lungs are clear except for left basilar atelectasis.",
+        "The lungs are clear apart from left basilar atelectasis.",
+        "Aside from left basilar atelectasis, the lungs are clear.",
+    ):
+        assert labels(text) == {"atelectasis"}
+        assert labels(text, "negative") == {"lung_opacity"}
+
+
+def test_lungs_clear_but_for_an_opacity_do_not_deny_it():
+    assert said("Lungs are clear except for a left base opacity.") == {"lung_opacity positive left"}
+
+
+def test_what_is_not_increased_is_denied_of_anatomy_and_unchanged_of_a_finding():
+    assert labels("Pulmonary vascularity is not increased.", "negative") == {"vascular_congestion"}
+    assert said("The effusion has not increased.") == {"pleural_effusion positive unchanged"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Displaced fractures of the right 5th through 7th ribs.",
+        "Fractures of the left 4th, 5th, and 6th ribs.",
+        "Rib fractures, some of them displaced fractures.",
+        "Bony thorax: fracture of the right 6th rib.",
+    ],
+)
+def test_a_rib_fracture_is_no_fracture_of_other_bones(text: str):
+    assert labels(text) == {"rib_fracture"}
+
+
+@pytest.mark.parametrize(
+    "text", ["Fractures of the left clavicle and left 2nd rib.", "T8 compression fracture and left 5th rib fracture."]
+)
+def test_other_bones_fractured_beside_a_rib_are_kept(text: str):
+    assert labels(text) == {"rib_fracture", "fracture"}
+
+
+def test_a_hedge_beats_the_deformity_of_the_rib_it_explains():
+    text = "Cortical irregularity of the left 6th rib, possible nondisplaced fracture."
+    assert {entry[:2] for entry in read_sentence(text)} == {("rib_fracture", "uncertain")}
+    assert labels("Deformity of the left 6th rib without acute fracture.") == {"rib_fracture"}
 
 
 def test_what_was_asked_or_known_before_gives_no_label():

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labeling.facts import FindingFacts
-from labeling.rules.finding_lexicon import ANATOMY, FINDINGS
+from labeling.rules.finding_anatomy_words import ANATOMY
+from labeling.rules.finding_lexicon import FINDINGS
 from labeling.rules.finding_pairs import DENIED, STATED
 from labeling.rules.finding_spelling import SPELLINGS
 from labeling.rules.findings import _phrases, read_findings
