@@ -22,6 +22,7 @@ from labeling.runtime.ask import Outcome, Policy, ask_all
 from labeling.runtime.engine import Engine, InvalidAnswer, Question, Usage
 from labeling.schema import LabelRow
 from labeling.store import Store
+from labeling.vocabulary import Status
 from prompts.load import Prompt
 from studies.records import Report
 from studies.report_text import Sentence, split_sentences
@@ -239,8 +240,8 @@ def _chunks(reports: Iterable[Report]) -> Iterator[list[Report]]:
 
 def _count(row: LabelRow, written: Written) -> None:
     for device in row.lines_and_tubes:
-        shown = "removed" if device.status.value == "removed" else device.placement.value
-        written.devices[device.type_categorical.value, shown] += 1
+        shown = "removed" if device.status is Status.REMOVED else device.placement
+        written.devices[device.type_categorical, shown] += 1
     if row.finding_labels is not None:
         for name, mention in row.finding_labels:
-            written.findings[name, mention.value] += 1
+            written.findings[name, mention] += 1

@@ -46,8 +46,9 @@ for _section, _names in {
 
 # A heading stands at the start of a line, or after a sentence's end when in capitals or one of _SPOKEN, and ends in a
 # colon ("FINDINGS:", "Comparison 1/4:"), or stands alone on its line.
+_HEADING_PLACE = re.compile(r"\A|\n|[.!?:;] {1,2}(?=[A-Z*#])")
 _HEADING = re.compile(
-    r"(?:^|(?<=\n)|(?<=[.!?:;] )|(?<=[.!?:;]  ))[ \t*#>]*"
+    r"[ \t*#>]*"
     r"([A-Za-z][A-Za-z/&,() -]{0,48}?)[ \t]*\**[ \t]*(?:[\d/.,-]{3,10}[ \t]*(?=:))?(:|(?=[ \t]*(?:\n|\Z)))[ \t]*\**"
 )
 _SPOKEN = frozenset("findings impression comparison technique indication history conclusion recommendation".split())
@@ -124,7 +125,10 @@ _OPEN_WORDS = frozenset(
 def _sections(text: str) -> list[tuple[int, int, Section]]:
     """(heading start, body start, section) in order of place."""
     found: list[tuple[int, int, Section]] = []
-    for match in _HEADING.finditer(text):
+    for place in _HEADING_PLACE.finditer(text):
+        match = _HEADING.match(text, place.end())
+        if match is None:
+            continue
         raw = match.group(1).strip()
         colon = bool(match.group(2))
         at_line_start = match.start() == 0 or text[match.start() - 1] == "\n"
