@@ -1,4 +1,6 @@
-"""Lists of drains whose members leave out the noun, spelt out: words -> words.
+"""Lists whose members leave out the noun, spelt out: words -> words.
+
+"ET and NG tubes" becomes "ET tube and NG tubes".
 
 "Chest tubes: two mediastinal, one pleural" becomes "2 mediastinal drains, chest tube"; "right chest tubes x2,
 apical and basal" names each by its place; "two left and one right chest tubes" counts each side by itself.
@@ -8,6 +10,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from labeling.rules.device_words import SHARED_ADJECTIVES
+
+_SHARED = frozenset(SHARED_ADJECTIVES)
 _PLURALS = frozenset(("tubes", "drains", "pigtails"))
 _NOUNS = _PLURALS | {"tube", "drain", "pigtail"}
 _KINDS = frozenset("chest pleural thoracostomy intercostal surgical pigtail thoracic".split())
@@ -49,8 +54,50 @@ class _Item(NamedTuple):
     rest: tuple[str, ...]  # "in mid zone"
 
 
-def spell_out_drains(words: list[str]) -> list[str]:
-    """Give the words with every member of a list of drains named in full; the same words when there is no such list."""
+def spell_out_nouns(words: list[str]) -> list[str]:
+    """Give the words with every member of a list named in full; the same words when there is no such list."""
+    words = _spell_out_drains(words)
+    return words if _SHARED.isdisjoint(words) else _share_nouns(words)
+
+
+def _share_nouns(words: list[str]) -> list[str]:
+    """ "et and ng tubes" -> "et tube and ng tubes"."""
+    out: list[str] = []
+    for at, word in enumerate(words):
+        out.append(word)
+        if (
+            word not in SHARED_ADJECTIVES
+            or at + 2 >= len(words)
+            or words[at + 1] not in ("and", "slash", ",", "&", "or", "+")
+        ):
+            continue
+        if {word, words[at + 2]} <= {"ng", "og", "nasogastric", "orogastric"}:
+            continue
+        for later in words[at + 2 : at + 8]:
+            if later in ("tubes", "drains", "catheters", "tube", "drain", "lines"):
+                out.append(later.rstrip("s"))
+                break
+            if later in (
+                "is",
+                "are",
+                "in",
+                "has",
+                "have",
+                "with",
+                "at",
+                "of",
+                "remain",
+                "ett",
+                "ngt",
+                "ogt",
+                "picc",
+                "line",
+            ):
+                break
+    return out
+
+
+def _spell_out_drains(words: list[str]) -> list[str]:
     words = _counts_outside_brackets(words)
     head = next((at for at, word in enumerate(words) if word in _NOUNS), None)
     if head is None:

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from labeling.rules.device_context import COUNT_WORDS, SPELLINGS, context_phrases
-from labeling.rules.device_lists import spell_out_drains
-from labeling.rules.device_words import LOOK_ALIKE, PLURAL_NOUNS, SHARED_ADJECTIVES, Name, device_phrases
+from labeling.rules.device_lists import spell_out_nouns
+from labeling.rules.device_words import LOOK_ALIKE, PLURAL_NOUNS, Name, device_phrases
 from labeling.rules.lexer import _TOKEN as TOKEN
 from labeling.rules.lexer import Lexicon
 from labeling.rules.place_words import place_phrases
@@ -107,7 +107,6 @@ _IN = frozenset(
     " level against overlie adjacent origin takeoff ostium reaches reaching below above beyond past".split()
 )
 _VIA = frozenset("via through from using by entering traversing".split())
-SHARED_WORDS = frozenset(SHARED_ADJECTIVES)
 
 
 class Phrase(NamedTuple):
@@ -129,43 +128,6 @@ class Item(NamedTuple):
     end: int
     kind: str
     value: Any
-
-
-def _share_nouns(words: list[str]) -> list[str]:
-    """ "et and ng tubes" -> "et tube and ng tubes"."""
-    out: list[str] = []
-    for at, word in enumerate(words):
-        out.append(word)
-        if (
-            word not in SHARED_ADJECTIVES
-            or at + 2 >= len(words)
-            or words[at + 1] not in ("and", "slash", ",", "&", "or", "+")
-        ):
-            continue
-        if {word, words[at + 2]} <= {"ng", "og", "nasogastric", "orogastric"}:
-            continue
-        for later in words[at + 2 : at + 8]:
-            if later in ("tubes", "drains", "catheters", "tube", "drain", "lines"):
-                out.append(later.rstrip("s"))
-                break
-            if later in (
-                "is",
-                "are",
-                "in",
-                "has",
-                "have",
-                "with",
-                "at",
-                "of",
-                "remain",
-                "ett",
-                "ngt",
-                "ogt",
-                "picc",
-                "line",
-            ):
-                break
-    return out
 
 
 def _phrase_of(run: list[Item], words: list[str]) -> Iterator[Phrase | Item]:
@@ -400,7 +362,5 @@ def halves(words: list[str]) -> tuple[str, str]:
 
 def read_nodes(words: list[str]) -> tuple[list[str], list[Phrase | Item]]:
     """Give the words, left-out nouns spelt out, and the names, places and other phrases among them, in order."""
-    words = spell_out_drains(words)
-    if not SHARED_WORDS.isdisjoint(words):
-        words = _share_nouns(words)
+    words = spell_out_nouns(words)
     return words, _share_names(_items(words), words)
