@@ -94,6 +94,8 @@ def _is_stop(text: str, at: int, match: re.Match[str]) -> bool:
     if token in _TITLES:
         return False
     if token in _ABBREVIATIONS:
+        if text[at : match.end()].strip() == word.group(1):
+            return False  # "Rt. IJ line": nothing but the side stands before it
         rest = text[match.end() : match.end() + 40].lstrip()
         return not rest or rest[0].isupper()
     return not (token[:-1].isdigit() and len(token) <= 3 and text[at : match.end()].strip() == word.group(1))

@@ -45,6 +45,7 @@ def test_every_letter_outside_headings_belongs_to_a_sentence(parts):
         ("ETT in place\nNGT coiled", ["ETT in place", "NGT coiled"]),
         ("There is a small effusion in the\nright costophrenic angle.", None),
         ("The endotracheal tube terminates in the mid trachea and the\nNG tube in the stomach.", None),
+        ("Rt. IJV line in SVC. Lt. PICC.", ["Rt. IJV line in SVC.", "Lt. PICC."]),
         ("What now? Tube out!", ["What now?", "Tube out!"]),
         ("Opacity, ? pneumonia. ? small L PTX.", ["Opacity, ? pneumonia.", "? small L PTX."]),
     ],
