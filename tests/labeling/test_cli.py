@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -353,6 +354,95 @@ class TestALanguageModel:
             assert stub.stats.chat_requests == 0
         assert "prompt tokens" in done.stdout
         assert "$" in done.stdout
+
+
+class TestOptions:
+    """Every option changes what is sent or what comes out."""
+
+    @pytest.fixture
+    def sent(self, tmp_path, two_reports):
+        """Run with options and give the last request's body."""
+
+        def send(*options, **stub_settings):
+            with running_stub(**stub_settings) as stub:
+                arguments = ("-p", "picc", two_reports, "-o", tmp_path / "labels.jsonl", "--base-url", stub.url)
+                done = run(*arguments, *options)
+                assert done.returncode == 0, done.stderr
+                return stub.body_of(-1), stub.stats, done
+
+        return send
+
+    def test_sampling_settings_and_answer_length_reach_the_server(self, sent):
+        body, _, _ = sent("--temperature", "0.5", "--max-tokens", "99")
+        assert (body["temperature"], body["max_tokens"]) == (0.5, 99)
+        body, _, _ = sent("--server-sampling")
+        assert not {"temperature", "seed"} & set(body)
+
+    def test_the_schema_is_sent_as_asked_for(self, sent):
+        body, _, _ = sent()
+        assert body["response_format"]["type"] == "json_schema"
+        body, _, _ = sent("--structured-output", "json_object", answers={"": {"lines_and_tubes": []}})
+        assert body["response_format"]["type"] == "json_object"
+
+    def test_the_report_comes_last_and_the_static_part_is_the_same_for_all(self, sent):
+        _, stats, _ = sent()
+        first, second = (json.loads(body)["messages"] for body in stats.bodies)
+        assert first[:-1] == second[:-1]
+        assert "[1] Left chest tube in place" in first[-1]["content"] + second[-1]["content"]
+
+    @pytest.mark.parametrize(("concurrency", "most"), [("1", 1), ("2", 2)])
+    def test_concurrency_bounds_what_is_in_flight(self, sent, concurrency, most):
+        _, stats, _ = sent("--concurrency", concurrency, latency_s=0.2)
+        assert stats.max_in_flight == most
+
+    @pytest.mark.parametrize("limit", [("--requests-per-minute", "60"), ("--tokens-per-minute", "120000")])
+    def test_rate_limits_space_the_requests(self, sent, limit):
+        _, stats, _ = sent(*limit)
+        first, second = stats.times_s
+        assert second - first > 0.5  # a request, and some 2,000 tokens, take a second each
+
+    def test_cached_tokens_have_their_own_price(self, sent):
+        prices = ("--price-in", "1000", "--price-out", "0")
+        _, _, full = sent(*prices)
+        _, _, reduced = sent(*prices, "--price-cached", "0", "--temperature", "0.1")
+        dollars = [float(done.stderr.rsplit("$", 1)[1].split(")")[0]) for done in (full, reduced)]
+        assert dollars[0] - dollars[1] == pytest.approx(2 * 640 / 1000, abs=0.02)  # the stub caches 640 a request
+
+    def test_a_store_can_be_shared(self, tmp_path, two_reports):
+        for folder in ("a", "b"):
+            output = tmp_path / folder / "labels.jsonl"
+            done = run("-p", "picc", two_reports, "-o", output, "--store", tmp_path / "store")
+        assert "0 answered now, 2 known before" in done.stderr
+        assert (tmp_path / "store" / "answers.sqlite").exists()
+        assert not (tmp_path / "a" / ".carina").exists()
+
+    def test_own_placement_tables_decide(self, tmp_path):
+        tables = tmp_path / "tables"
+        shutil.copytree(ROOT / "labeling" / "placement", tables, ignore=shutil.ignore_patterns("*.py", "__pycache__"))
+        table = tables / "endotracheal_tube.toml"
+        table.write_text(table.read_text().replace('borderline = "unclear"', 'borderline = "incorrect"'))
+        reports = write_reports(tmp_path / "in.csv", {"A": "ETT tip is 2.5 cm above the carina."})
+        found = []
+        for options in ((), ("--placement-tables", tables)):
+            run("-p", "endotracheal_tube", reports, "-o", tmp_path / "labels.jsonl", *options)
+            found.append(rows(tmp_path / "labels.jsonl")[0]["lines_and_tubes"][0]["placement"])
+        assert found == ["unclear", "incorrect"]
+
+    def test_an_encoding_can_be_named(self, tmp_path):
+        file = tmp_path / "in.csv"
+        file.write_bytes("report_id,report\nA,No tube – normal heart.\n".encode("cp1252"))
+        assert run("-p", "picc", file, "-o", tmp_path / "labels.jsonl").returncode == 2
+        assert run("-p", "picc", file, "-o", tmp_path / "labels.jsonl", "--encoding", "cp1252").returncode == 0
+
+    def test_another_machine_is_asked_when_allowed(self, tmp_path, two_reports):
+        # 0.0.0.0 leads here, but is not taken for this machine: it is no loopback address.
+        with running_stub() as stub:
+            url = stub.url.replace("127.0.0.1", "0.0.0.0")
+            arguments = ("-p", "picc", two_reports, "-o", tmp_path / "labels.jsonl", "--model", "m", "--base-url", url)
+            assert run(*arguments).returncode == 2
+            assert stub.stats.chat_requests == 0
+            assert run(*arguments, "--allow-remote", NO_PROXY="0.0.0.0").returncode == 0
+            assert stub.stats.chat_requests == 2
 
 
 class TestInterruption:
