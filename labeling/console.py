@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -30,7 +31,8 @@ class Screen:
     """Everything the user sees of one run. Report text is printed by `report` only, because the user asked."""
 
     def __init__(self) -> None:
-        self._out = Console(highlight=False)
+        # A file or pipe has no width of its own: wide enough for the tables
+        self._out = Console(highlight=False, width=None if sys.stdout.isatty() else 110)
         self._err = Console(stderr=True, highlight=False)
 
     def error(self, message: str) -> None:
