@@ -5,10 +5,12 @@ Policies, since reports leave them open:
 - "likely", "probable", "consistent with", "compatible with" state the finding; "may", "possible", "suggestive of",
   "cannot exclude", "rule out", "versus" hedge it; "unlikely" denies it.
 - "A or B", "A versus B" hedge both, except among atelectasis, scar, fibrosis and pleural thickening:
-  readers name one linear shadow by either word. "A and/or B", "A/B" state both. "Nodular opacity" states an opacity, hedges a
-  nodule.
+  readers name one linear shadow by either word. "A and/or B", "A/B" state both. "Nodular opacity" states an
+  opacity, hedges a nodule.
 - "borderline cardiomegaly", "borderline enlarged" state it (minimal), "borderline heart
   size" and "prominent heart" hedge it, "upper limits of normal" denies it.
+- Of two sizes the one of this film counts, and both tell the change: "previously large, now small" is mild, improved.
+  "Recurrent" is worse; "not larger", "without increase" are unchanged.
 - "history of", "to evaluate for", "if", "should X be suspected" say nothing about this film.
 """
 
@@ -73,7 +75,7 @@ CUES: dict[Kind, dict[str, str]] = {
         ),
     },
     Kind.SEVERITY: {
-        "minimal": "minimal|minimally|trace|tiny|minute|miniscule|minuscule|subtle|faint|tr",
+        "minimal": "minimal|minimally|trace|tiny|minute|miniscule|minuscule|subtle|faint|tr|thin? sliver of?",
         "mild": (
             "mild|mildly|small|slight|slightly|sm|minor|small sized|minimal/trace/tiny to mild/small|"
             "mildly to minimally"
@@ -83,7 +85,7 @@ CUES: dict[Kind, dict[str, str]] = {
             "small/mild moderate|medium"
         ),
         "severe": (
-            "severe|severely|massive|extensive|marked|markedly|tension|huge|sizable|sizeable|considerable|extremely|"
+            "severe|severely|massive|extensive|marked|markedly|tension|huge|sizable|sizeable|considerable|substantial|extremely|"
             "moderate/moderately to? large/severe/marked/severely|advanced|lg|gross"
         ),
     },
@@ -92,15 +94,17 @@ CUES: dict[Kind, dict[str, str]] = {
         "worse": (
             "worse|worsened|worsening|progressed|progression|progressive|progressively|progressing|"
             "more prominent/extensive/pronounced/conspicuous|grown|larger than before/prior|"
-            "increase in size|increased in size of|larger|reaccumulation|reaccumulated|reaccumulating|enlarging|"
-            "aggravated"
+            "increase in size|increased in size of|larger|bigger|reaccumulation|reaccumulated|reaccumulating|enlarging|"
+            "re accumulation/accumulated/accumulating|aggravated|expanding|growth|growing|have/has? gone up"
         ),
+        "recurred": "recurrent|recurrence|recurred|recurring",  # worse, unless a change is told
         "improved": (
             "improved|improving|improvement|improve|resolving|clearing|smaller|"
             "less prominent/extensive/pronounced/conspicuous|reduction|"
             f"{_PARTLY} complete/completely? resolved/cleared/resolution/clearing|lessened|diminishing|decreasing|"
             "decrease in size|regressed|regression|better|lesser|less|"
-            f"{_SOME} clearing/resolution|{_PARTLY} completely? drained/evacuated/aspirated|{_PARTLY} drainage"
+            f"{_SOME} clearing/resolution|{_PARTLY} completely? drained/evacuated/aspirated|{_PARTLY} drainage|"
+            "re expanding|reexpanding|shrunk|shrunken|shrinking|have/has? gone down"
         ),
         "unchanged": (
             "unchanged|stable|similar|persistent|persist|persisting|persisted|no/without/not change/changed|"
@@ -108,7 +112,9 @@ CUES: dict[Kind, dict[str, str]] = {
             "not decreased/worsened/improved/progressed|again|redemonstrated|redemonstration|same|"
             "as before|constant|remain|remaining|little/minimal change|little if change|no other change|unaltered|"
             "no/without/lack of? complete? resolution/clearing of?|"
-            "longstanding|long standing|not grown|not much change|have/has? not resolved/cleared|no change in size|"
+            "longstanding|long standing|not grown|no/without growth|not growing|not much change|"
+            "no longer larger/bigger/increasing/enlarging/growing/expanding|"
+            "have/has? not resolved/cleared|no change in size|"
             "stable in appearance/size|re demonstrated|continued|continue|no longer worsening"
         ),
     },
@@ -146,7 +152,10 @@ CUES: dict[Kind, dict[str, str]] = {
         "": (
             "may|maybe|might|could|cannot/can not? exclude|cannot/can not? rule out|"
             "unable to completely/entirely? exclude|unable to completely/entirely? rule out|not possible to exclude|"
-            "unclear/uncertain if/whether|not clear if/whether|concern/suspicion of/for|question/possibility of|"
+            "unclear/uncertain if/whether|unclear/uncertain if/whether there be|not clear if/whether|"
+            "not clear if/whether there be|cannot/difficult/hard to? be? say/tell/determine/determined if/whether|"
+            "cannot/difficult/hard to? be? say/tell/determine/determined if/whether there be|"
+            "concern/suspicion of/for|question/possibility of|"
             "raise/raising/raised question/possibility/concern/suspicion of/for|with or without|differential|"
             "differential include|ddx|rule out|possibly|perhaps|potentially|query|less likely|favored over|"
             "more likely than|not? completely/entirely exclude|cannot completely/entirely exclude|not exclude|"
@@ -222,7 +231,7 @@ CUES: dict[Kind, dict[str, str]] = {
             "be|has|have|had|appear|seem|seen|noted|identified|demonstrated|visualized|visualised|present|evident|"
             "detected|appreciated|observed|show|demonstrate|contain|look|measure|measuring|project|visible|found|"
             f"apparent|not be? as? well {_SEEN}|not be? {_SEEN} on lateral/frontal/pa/ap|"
-            "previously small/mild/moderate/large/severe/tiny/trace|be? be drained by/via/with|"
+            "be? be drained by/via/with|lung be? expanding|larger/bigger/greater/more than 2/3|"
             "should/will/would/may/might/could/to resolve/clear"
         ),
     },

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from labeling.rules.device_context import FIRM, WEAK
-from labeling.rules.device_mention import FAMILIES, Distance, Mention
-from labeling.rules.device_words import LOOK_ALIKE
-from labeling.rules.tips import Spot, best_tip, distance_tip, is_bad, later_tip, measured_from, side_port_tip
+from labeling.rules.device_instance import Instance, is_troubled, says_something, tip_of_mention
+from labeling.rules.device_mention import FAMILIES, Mention
+from labeling.rules.device_words import LOOK_ALIKE, PORTED
+from labeling.rules.tips import Spot, best_tip, measured_from, side_port_tip
 from labeling.vocabulary import NOT_AVAILABLE, UNCLEAR_TIP, Advice, StatedPosition
 from labeling.vocabulary import LineTubeType as T
 
@@ -19,140 +19,9 @@ _PRONOUN_REACH = 2  # sentences back to what "it" or "the tip" may mean
 _SINGLE = frozenset((T.ENDOTRACHEAL_TUBE, T.TRACHEOSTOMY_TUBE, T.SWAN_GANZ_CATHETER, T.INTRA_AORTIC_BALLOON_PUMP))
 _CENTRAL = (T.INTERNAL_JUGULAR_CVC, T.SUBCLAVIAN_CVC_OR_PORT)
 _MEDIASTINAL = frozenset(("mediastinum", "ant_mediastinum", "post_mediastinum", "pericardium"))
-# Tracheal levels that a distance from the carina says more exactly.
-_MEASURED_BETTER = frozenset(("mid_trachea", "lower_trachea", "carina"))
 _ENTERIC = frozenset(("stomach", "duodenum", "jejunum", "post_pyloric", "gej"))
+_NO_PLACE = {NOT_AVAILABLE, UNCLEAR_TIP, "side_port_outside_rib_cage"}  # no other place than the one told before
 _ABDOMINAL = frozenset(("ruq", "luq", "abdomen", "stomach", "duodenum"))
-# The most exact word for what is wrong wins.
-_EXACT = (
-    StatedPosition.DOUBLED_BACK,
-    StatedPosition.KINKED,
-    StatedPosition.COILED,
-    StatedPosition.LOOPED,
-    StatedPosition.FRACTURED,
-    StatedPosition.TOO_HIGH,
-    StatedPosition.TOO_LOW,
-    StatedPosition.MALPOSITIONED,
-)
-_ADVICE = (Advice.WITHDRAW, Advice.ADVANCE, Advice.REPOSITION)
-
-
-class Instance:
-    """One line or tube of the report, with what each sentence says of it."""
-
-    __slots__ = (
-        "listed",
-        "loose",
-        "mentions",
-        "ordinal",
-        "removed",
-        "sentences",
-        "side",
-        "subtype",
-        "type",
-        "verdict_only",
-        "withdrawn",
-    )
-
-    def __init__(self, mention: Mention, device_type: str) -> None:
-        self.type = device_type
-        self.subtype = mention.subtype
-        self.side = mention.side
-        self.loose = mention.loose
-        self.ordinal = mention.ordinal
-        self.removed = mention.removed
-        self.listed = False
-        self.withdrawn = False
-        self.mentions: list[Mention] = []
-        self.sentences: list[int] = []
-        self.verdict_only: list[tuple[StatedPosition, str]] = []
-
-    def add(self, mention: Mention, number: int) -> None:
-        self.mentions.append(mention)
-        if number not in self.sentences:
-            self.sentences.append(number)
-        if not self.side:
-            self.side = mention.side
-        if mention.removed:
-            self.removed = True
-        self.withdrawn = self.withdrawn or mention.withdrawn
-        if mention.type == self.type:
-            if mention.subtype != "standard":
-                self.subtype = mention.subtype
-            self.loose = self.loose and mention.loose
-
-    def positioned(self) -> bool:
-        return any(says_something(mention) for mention in self.mentions)
-
-    def tip(self) -> str:
-        tip = NOT_AVAILABLE
-        for mention in self.mentions:
-            tip = later_tip(tip, _tip_of(self.type, mention, self.side))
-        return tip
-
-    def distance(self) -> Distance | None:
-        chosen: Distance | None = None
-        for mention in self.mentions:
-            found = mention.distance
-            if found is not None and measured_from(self.type, found.landmark):
-                chosen = found
-        return chosen
-
-    def advice(self) -> Advice:
-        given = [mention.advice for mention in self.mentions]
-        return next((advice for advice in _ADVICE if advice in given), Advice.NONE)
-
-    def stated(self, tip: str, distance: Distance | None) -> StatedPosition:
-        said = [verdict for mention in self.mentions for verdict in mention.stated] + self.verdict_only
-        words = {position for position, _ in said}
-        for position in _EXACT:
-            if position in words:
-                return position
-        strengths = {strength for _, strength in said}
-        if FIRM in strengths:
-            return StatedPosition.SATISFACTORY
-        if WEAK in strengths and not is_bad(tip, self.subtype) and not _bad_distance(self.type, distance):
-            return StatedPosition.SATISFACTORY
-        return StatedPosition.NOT_STATED
-
-
-def says_something(mention: Mention) -> bool:
-    """Whether more is said than that the device is there."""
-    return bool(
-        mention.spots or mention.ports or mention.off or mention.unseen or mention.distance or mention.stated
-        or mention.advice is not Advice.NONE or mention.present or mention.tip_said
-    )  # fmt: skip
-
-
-def _bad_distance(device_type: str, distance: Distance | None) -> bool:
-    if distance is None or device_type != T.ENDOTRACHEAL_TUBE or distance.landmark not in ("carina", ""):
-        return False
-    return distance.direction in ("below", "beyond") or distance.cm < 2
-
-
-def _tip_of(device_type: str, mention: Mention, side: str) -> str:
-    tip = best_tip(device_type, mention.spots, side)
-    if device_type == T.CHEST_TUBE and any(
-        spot.place in ("chest_wall", "soft_tissue", "axillary") for spot in mention.ports
-    ):
-        return "side_port_outside_rib_cage"
-    if device_type == T.NASOGASTRIC_TUBE:
-        port = side_port_tip(mention.ports)
-        if port == "side_port_at_or_above_ge_junction" or (
-            port != NOT_AVAILABLE and tip in (NOT_AVAILABLE, "below_diaphragm", UNCLEAR_TIP)
-        ):
-            return port
-        if mention.off and tip in (NOT_AVAILABLE, "stomach", "esophagus", "ge_junction"):
-            said_of_tip = any(spot.how == "tip" for spot in mention.spots)
-            return tip if said_of_tip and tip != NOT_AVAILABLE else "below_diaphragm"
-    if mention.distance is not None and (
-        tip == NOT_AVAILABLE
-        or (device_type == T.ENDOTRACHEAL_TUBE and mention.distance.landmark == "carina" and tip in _MEASURED_BETTER)
-    ):
-        tip = distance_tip(device_type, *mention.distance)
-    if tip == NOT_AVAILABLE and (mention.off or mention.unseen):
-        return UNCLEAR_TIP
-    return tip
 
 
 class Assembly:
@@ -161,6 +30,7 @@ class Assembly:
     def __init__(self) -> None:
         self.instances: list[Instance] = []
         self._last_look_alike = 0  # the last sentence that spoke of a device of no type
+        self._ported = False  # an expander or band was named, whose port is no vein's
         self._sentence = 0
         self._touched: list[Instance] = []  # by the sentence being read
 
@@ -173,11 +43,18 @@ class Assembly:
                 self._verdict_on_all(mention)
             elif mention.type == LOOK_ALIKE:
                 self._last_look_alike = number
+                self._ported = self._ported or mention.subtype == PORTED
+            elif mention.family == PORTED and self._ported and not self._is_venous_port(mention):
+                continue  # "The port" of the expander
             elif mention.type:
                 self._named(mention)
             else:
                 self._unnamed(mention)
         _share_sides(self._touched)
+
+    def _is_venous_port(self, mention: Mention) -> bool:
+        tip = tip_of_mention(mention.type, mention, mention.side)
+        return tip != NOT_AVAILABLE or any(i.subtype == "port" for i in self.instances)
 
     def _verdict_on_all(self, mention: Mention) -> None:
         good = [verdict for verdict in mention.stated if verdict[0] is StatedPosition.SATISFACTORY]
@@ -185,6 +62,8 @@ class Assembly:
             return
         for instance in self.instances:
             own = instance.verdict_only or any(m.stated for m in instance.mentions)
+            if mention.others and is_troubled(instance):
+                continue  # "left subclavian tip in the right atrium; other devices appropriately positioned"
             if not own and not instance.removed and instance not in self._touched:
                 instance.verdict_only = good
                 instance.sentences.append(self._sentence)
@@ -194,6 +73,8 @@ class Assembly:
             return
         reach = self._sentence - _PRONOUN_REACH if not mention.family else 0
         pool = [i for i in self.instances if self._may_mean(mention, i) and i.sentences[-1] >= reach]
+        if mention.others and mention.plural:
+            pool = [i for i in pool if not is_troubled(i)]
         if pool and not mention.family and self._last_look_alike > max(i.sentences[-1] for i in pool):
             return  # "Pacemaker leads unchanged. Their tips ..."
         if pool and mention.first and all(i.mentions[0].second for i in pool):
@@ -205,9 +86,9 @@ class Assembly:
         if pool:
             latest = max(i.sentences[-1] for i in pool)
             near = [i for i in pool if i.sentences[-1] == latest]
-            if mention.advice is not Advice.NONE and not mention.family and not any(_troubled(i) for i in near):
+            if mention.advice is not Advice.NONE and not mention.family and not any(is_troubled(i) for i in near):
                 near = [
-                    i for i in self.instances if _troubled(i) and not i.removed and i.advice() is Advice.NONE
+                    i for i in self.instances if is_troubled(i) and not i.removed and i.advice() is Advice.NONE
                 ] or near
             gone = [i for i in pool if i.removed]
             counted = [i for i in pool if mention.ordinal and i.ordinal == mention.ordinal]
@@ -218,7 +99,7 @@ class Assembly:
             elif mention.plural and len(near) > 1:
                 chosen = near
             else:
-                troubled = [i for i in near if mention.advice is not Advice.NONE and _troubled(i)]
+                troubled = [i for i in near if mention.advice is not Advice.NONE and is_troubled(i)]
                 chosen = (troubled or near)[-1:]
             for instance in chosen:
                 instance.add(mention, self._sentence)
@@ -298,7 +179,7 @@ class Assembly:
                 return False
             if mention.present or (mention.side and not instance.side):
                 return False
-            tips = {instance.tip(), _tip_of(mention.type, mention, mention.side)} - {NOT_AVAILABLE}
+            tips = {instance.tip(), tip_of_mention(mention.type, mention, mention.side)} - {NOT_AVAILABLE}
             if len(tips) > 1:
                 return False
         if mention.side and instance.side and mention.side != instance.side:
@@ -317,7 +198,7 @@ class Assembly:
         if mention.first and len(instance.mentions) and instance.mentions[0].second:
             return False
         if mention.second and instance.ordinal != 2 and instance.type not in _SINGLE:
-            return False
+            return self._same_second(mention, instance)
         if (
             mention.ordinal
             and instance.ordinal
@@ -329,7 +210,17 @@ class Assembly:
             return False
         if instance.removed and not mention.removed:
             return not says_something(mention)
+        if instance in self._touched and is_abdominal(instance) and not mention.loose:
+            return False  # "a pigtail in the right upper quadrant and a left chest tube"
         return not (mention.removed and not instance.removed and instance.positioned())
+
+    @staticmethod
+    def _same_second(mention: Mention, instance: Instance) -> bool:
+        """ "The second tube" of a later sentence is the one called so before, unless another place is told."""
+        opened = instance.mentions[0]
+        tips = {instance.tip(), tip_of_mention(mention.type, mention, mention.side)} - _NO_PLACE
+        same = opened.nth == mention.nth == "second" and mention.removed == instance.removed
+        return same and instance.type == mention.type and len(tips) < 2
 
     @staticmethod
     def _same_subtype(mention: Mention, instance: Instance) -> bool:
@@ -354,19 +245,6 @@ class Assembly:
         return score
 
 
-def _troubled(instance: Instance) -> bool:
-    tip, distance = instance.tip(), instance.distance()
-    return (
-        is_bad(tip, instance.subtype)
-        or instance.stated(tip, distance)
-        not in (
-            StatedPosition.SATISFACTORY,
-            StatedPosition.NOT_STATED,
-        )
-        or _bad_distance(instance.type, distance)
-    )
-
-
 def _is_port(device_type: str, spot: Spot) -> bool:
     return device_type == T.NASOGASTRIC_TUBE and side_port_tip([spot]) != NOT_AVAILABLE
 
@@ -382,6 +260,12 @@ def _share_sides(touched: Sequence[Instance]) -> None:
         sheaths[0].side = sheaths[0].side or side
 
 
+def is_abdominal(instance: Instance) -> bool:
+    """Whether a drain of no certain kind lies in the abdomen."""
+    places = {spot.place for mention in instance.mentions for spot in mention.spots}
+    return instance.type == T.CHEST_TUBE and instance.loose and bool(places) and places <= _ABDOMINAL
+
+
 def settle(instance: Instance) -> bool:
     """Correct a loose type by its place; False when the device is none of the ten types after all."""
     if instance.withdrawn and not any(m.spots or m.ports or m.distance or m.stated or m.off for m in instance.mentions):
@@ -392,6 +276,6 @@ def settle(instance: Instance) -> bool:
             instance.type, instance.subtype = str(T.MEDIASTINAL_DRAIN), "pericardial"
         elif places & {"ant_mediastinum", "mediastinum", "post_mediastinum"} and not instance.side:
             instance.type = str(T.MEDIASTINAL_DRAIN)
-        elif places and places <= _ABDOMINAL:
+        elif is_abdominal(instance):
             return False
     return True

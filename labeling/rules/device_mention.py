@@ -44,8 +44,10 @@ class Mention:
         "first",
         "listed",
         "loose",
+        "nth",
         "off",
         "ordinal",
+        "others",
         "planned",
         "plural",
         "ports",
@@ -76,6 +78,8 @@ class Mention:
         self.second = False
         self.first = False  # "the first", "the original one", named beside a second one
         self.ordinal = 0
+        self.nth = ""  # "second", "third" as written
+        self.others = False  # "the other devices", "lines and tubes otherwise": not what is wrong
         self.denied = False
         self.planned = False
         self.listed = False  # joined to the name before it: another device

@@ -12,8 +12,7 @@ from typing import Any, NamedTuple
 from labeling.rules.device_context import COUNT_WORDS, SPELLINGS, context_phrases
 from labeling.rules.device_lists import spell_out_nouns
 from labeling.rules.device_words import LOOK_ALIKE, PLURAL_NOUNS, Name, device_phrases
-from labeling.rules.lexer import _TOKEN as TOKEN
-from labeling.rules.lexer import Lexicon
+from labeling.rules.lexer import TOKEN, Lexicon
 from labeling.rules.place_words import place_phrases
 from labeling.vocabulary import LineTubeType as T
 
@@ -100,7 +99,9 @@ _AFTER_VEIN = frozenset(
     " cephalad without for since followed toward towards up down directed heading catheter line".split()
 )
 _CHEST_NOUNS = ("tube", "tubes", "drain", "drains")
-_LUNG = ("lung_upper", "lung_mid", "lung_lower")
+LUNG = ("lung_upper", "lung_mid", "lung_lower")
+_HOLES = frozenset(("port", "ports", "hole", "holes"))
+_CENTRAL_PLACES = frozenset(("svc", "upper_svc", "mid_svc", "lower_svc", "caj", "ra", "high_ra", "brachio"))
 _IN = frozenset(
     "in into within inside at over overlying overlies near toward towards up onto along to projecting"
     " projects around by"
@@ -228,6 +229,25 @@ def _bare_vein(run: list[Item], words: list[str], side: str, vein: str) -> Itera
         yield Phrase(start, end, Name(device, vein=vein), side, vein, 1, False, "", False)
 
 
+def _part_side_ports(found: list[Item], words: list[str]) -> list[Item]:
+    """ "Right side port" is the side port of the tube on the right; at the cava it is a port on the right side."""
+    if "side" not in words:
+        return found
+    parted: list[Item] = []
+    venous = any(item.kind == "place" and item.value in _CENTRAL_PLACES for item in found)
+    for item in found:
+        start, end = item.start, item.end
+        following = words[end] if end < len(words) else ""
+        if item.kind == "side" and end - start == 2 and words[end - 1] == "side" and following in _HOLES and not venous:
+            longer = any(other.start <= end and other.end > end + 1 for other in found)  # "right side port catheter"
+            if not longer:
+                parted += [Item(start, end - 1, "side", item.value), Item(end - 1, end + 1, "side_port", "")]
+                continue
+        if not parted or start >= parted[-1].end:
+            parted.append(item)
+    return parted
+
+
 def _items(words: list[str]) -> list[Phrase | Item]:
     """Names assembled, places with their sides."""
     found: list[Item] = []
@@ -240,6 +260,7 @@ def _items(words: list[str]) -> list[Phrase | Item]:
             found += [Item(start, end - 1, kind, value), Item(end - 1, end + 1, "device", noun)]
         elif not found or found[-1].end <= start:
             found.append(Item(start, end, kind, value))
+    found = _part_side_ports(found, words)
     nodes: list[Phrase | Item] = []
     at = 0
     while at < len(found):
@@ -262,7 +283,7 @@ def _items(words: list[str]) -> list[Phrase | Item]:
                 if (
                     isinstance(before, Item)
                     and before.kind == "place"
-                    and before.value in _LUNG
+                    and before.value in LUNG
                     and before.end == node.start
                     and node.name.type in ("", T.CHEST_TUBE)
                 ):
@@ -283,7 +304,7 @@ def _share_names(nodes: list[Phrase | Item], words: list[str]) -> list[Phrase | 
         if isinstance(node, Phrase) and node.name.type and shared and words[node.start - 1] == "and":
             place, at = "", len(shared) - 1
             last = shared[at]
-            if isinstance(last, Item) and last.kind == "place" and last.value in _LUNG and last.end == node.start - 1:
+            if isinstance(last, Item) and last.kind == "place" and last.value in LUNG and last.end == node.start - 1:
                 place, at = last.value, at - 1
                 last = shared[at] if at >= 0 else last
             if place and not (isinstance(last, Item) and last.kind == "side" and last.end == shared[-1].start):
@@ -329,7 +350,7 @@ def _lies_between(found: list[Item], at: int) -> bool:
     item = found[at]
     return (
         item.kind == "place"
-        and item.value in _LUNG
+        and item.value in LUNG
         and at + 1 < len(found)
         and found[at + 1].start == item.end
         and found[at + 1].kind in ("device", "bare", "mod")

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from labeling.rules.lexicon_files import phrases, read_lexicon
 from labeling.vocabulary import LineTubeType as T
 
+PORTED = "ported"  # the subtype of a look-alike that has a port of its own
 LOOK_ALIKE = "look_alike"  # a device of none of the ten types: it takes its own predicates and gives no entry
 
 
@@ -46,7 +47,7 @@ def device_phrases() -> Iterator[tuple[str, tuple[str, Name]]]:
     for row in _LEXICON["device"]:
         kind = "nothing" if row["type"] == "no_device" else "device"
         name = Name(row["type"], row["subtype"], loose=row["loose"])
-        for words in phrases(row["names"]):
+        for words in phrases(row["names"], _LEXICON["list"]):
             yield " ".join(words), (kind, name)
             many = _plural(words)
             if many is not None:

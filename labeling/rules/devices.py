@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from labeling.rules.device_instances import Assembly, Instance, settle
+from labeling.rules.device_instance import Instance
+from labeling.rules.device_instances import Assembly, settle
 from labeling.rules.device_mentions import read_sentence
 from labeling.rules.names import name_in
 from labeling.vocabulary import DEVICES, NOT_AVAILABLE, Comparison, LineTubeType, Pleural, Severity, Side, Status

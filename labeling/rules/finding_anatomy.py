@@ -73,12 +73,35 @@ class AnatomyReader(Clause):
             if subject:  # "the aorta is tortuous and calcified"
                 self.pair(name, subject)
                 return
+        if also and self.words[self.phrases[self.at].start] == "enlargement":
+            if self.is_growth(self.at):
+                self._grow()
+                return
+            also = ""
         if also:
             self.modify_also(also)
         if following or not also:
             if self.joint is not Kind.AND:
                 self.qualities.clear()
             self.qualities.append(name)
+
+    def is_growth(self, at: int) -> bool:
+        """Whether this "enlargement" is that of a finding: "of the effusion", "effusion without enlargement"."""
+        before = self.phrases[at - 1].value.kind if at else None
+        for phrase in self.phrases[at + 1 : at + 4]:
+            if phrase.value.kind is Kind.FINDING:
+                return not self.anatomies
+            if phrase.value.kind not in MODIFIERS or phrase.value.also:
+                break
+        return bool(self.list or self.done) and before in (Kind.NEGATION, Kind.NOT) and not self.anatomy_follows(at)
+
+    def _grow(self) -> None:
+        """Take a growth for the finding it is said of: "no" before it denies the growth, not the finding."""
+        if self.scope is Kind.NEGATION and not self.since_cue and self.finding_follows(self.at):
+            self.scope = None
+            self.groups[-1].comparison = "unchanged"
+        else:
+            self.modify_also("worse")
 
     def _stands_behind_a_heading(self) -> bool:
         """Whether a mark parts the quality from the anatomy before: "Chest: normal heart size".

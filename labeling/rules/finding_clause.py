@@ -30,6 +30,9 @@ SIDELESS = frozenset(
 _LENT_NO_SIDE = frozenset({"pulmonary_edema", "interstitial_opacity", "fracture", "hernia"})
 MODIFIERS = frozenset({Kind.SIDE, Kind.SEVERITY, Kind.COMPARISON})
 _CHANGES = frozenset({"new", "worse", "improved", "unchanged"})
+_MAY_CHANGE = frozenset({"", "unchanged", "recurred"})  # a change told later says more
+_TRENDS = frozenset({"worse", "improved"})
+_DENIES_A_CHANGE = frozenset({Kind.NEGATION, Kind.NOT})
 _CONJUNCTIONS = frozenset({Kind.AND, Kind.OR, Kind.VERSUS})
 # One linear shadow that readers name by either word: "scar or atelectasis", "scar versus atelectasis" state both.
 _SAME_SHADOW = frozenset({"atelectasis", "scarring", "pleural_thickening", "pulmonary_fibrosis"})
@@ -44,7 +47,7 @@ Anatomy = tuple[str, Sides]  # name, and the side said before it
 class Statement:
     """One finding as said at one place. sides: empty when none is said."""
 
-    __slots__ = ("assertion", "comparison", "joint", "labels", "lent", "own_side", "severity", "sides")
+    __slots__ = ("assertion", "before", "comparison", "joint", "labels", "lent", "own_side", "severity", "sides")
 
     def __init__(self, labels: tuple[str, ...], assertion: str, joint: Kind | None = None) -> None:
         self.labels = labels
@@ -53,6 +56,7 @@ class Statement:
         self.own_side = False  # the side stands before this noun
         self.lent = False  # the side is that of the noun before
         self.severity = ""
+        self.before = ""  # the severity on the film before
         self.comparison = ""
         self.joint = joint  # what joins it to the statement before: COMMA, AND, OR, VERSUS or None
 
@@ -61,19 +65,39 @@ class Statement:
         described = bool(self.sides or self.severity or self.comparison)
         return described or "cardiomegaly" in self.labels or not SHADOWS.isdisjoint(self.labels)
 
+    def take_size(self, size: str) -> None:
+        """Take a size that stands behind the noun; one said for now outdates the one before the noun."""
+        time, _, severity = size.rpartition(" ")
+        if time == "before":
+            self.before = self.before or severity
+        elif time == "now" or (time == "only" and self.comparison == "improved"):
+            self.before = self.before or self.severity
+            self.severity = severity
+        else:
+            self.severity = self.severity or severity
+
 
 class Group:
     """Modifiers that stand together: "small left" and "moderate right" in "small left and moderate right effusions"."""
 
-    __slots__ = ("comparison", "severity", "sides")
+    __slots__ = ("before", "comparison", "severity", "sides", "time")
 
     def __init__(self) -> None:
         self.sides: Sides = ()
         self.severity = ""
+        self.time = ""  # of the severity: "now", "only" or unsaid
+        self.before = ""
         self.comparison = ""
 
     def __bool__(self) -> bool:
         return bool(self.sides or self.severity or self.comparison)
+
+    def take_size(self, size: str) -> None:
+        time, _, severity = size.rpartition(" ")
+        if time == "before":
+            self.before = severity
+        else:
+            self.time, self.severity = time, severity
 
 
 def with_side(sides: Sides, side: str) -> Sides:
@@ -81,6 +105,11 @@ def with_side(sides: Sides, side: str) -> Sides:
     if side == "both":
         return ("left", "right")
     return sides if side in sides else (*sides, side)
+
+
+def _all_sides(group: Group, statements: list[Statement]) -> bool:
+    """Whether both sides are said of sides told apart before: "small left and large right effusions, both larger"."""
+    return len(group.sides) > 1 and all(len(statement.sides) == 1 for statement in statements)
 
 
 class Clause:
@@ -160,15 +189,19 @@ class Clause:
 
     def modify(self, value: str, kind: Kind) -> None:
         """Take a modifier: it belongs to the noun just read, or waits for the next."""
-        if self.after and self.list and not self.finding_follows(self.at):
+        follows = self.finding_follows(self.at)
+        if self.scope in _DENIES_A_CHANGE and value in _TRENDS and not self.since_cue and not follows:
+            self._modify_before(Kind.COMPARISON, "unchanged")  # "persists, not larger", "without increase"
+            return
+        if self.after and self.list and not follows:
             self._modify_before(kind, value)
             return
         group = self.groups[-1]
         if kind is Kind.SIDE:
             group.sides = with_side(group.sides, value)
         elif kind is Kind.SEVERITY:
-            group.severity = value
-        else:
+            group.take_size(value)
+        elif value != "recurred" or not group.comparison:
             group.comparison = value
 
     def modify_also(self, value: str) -> None:
@@ -182,8 +215,8 @@ class Clause:
                     statement.sides = with_side(() if statement.lent else statement.sides, value)
                     statement.lent = False
             elif kind is Kind.SEVERITY:
-                statement.severity = statement.severity or value
-            elif not statement.comparison or statement.comparison == "unchanged":
+                statement.take_size(value)
+            elif statement.comparison in _MAY_CHANGE:
                 statement.comparison = value
 
     def leave_modifiers(self) -> None:
@@ -193,22 +226,25 @@ class Clause:
         if not joined or (self.scope is Kind.NEGATION and not self.since_cue):  # "pneumothorax without tension"
             return
         for group in groups:
-            if group.sides and (group.severity or group.comparison) and joined[0].sides and not self.anatomies:
+            described = bool(group.severity or group.comparison)
+            if described and group.sides and joined[0].sides and not self.anatomies and not _all_sides(group, joined):
                 self._say_of_side(group, joined)
                 continue
             for side in group.sides:
                 self._modify_before(Kind.SIDE, side)
-            if group.severity:
-                self._modify_before(Kind.SEVERITY, group.severity)
             if group.comparison:
                 self._modify_before(Kind.COMPARISON, group.comparison)
+            if group.before:
+                self._modify_before(Kind.SEVERITY, f"before {group.before}")
+            if group.severity:
+                self._modify_before(Kind.SEVERITY, f"{group.time} {group.severity}".strip())
 
     def _say_of_side(self, group: Group, statements: list[Statement]) -> None:
         """Modifiers of one side only: "... effusions, increased on the left", "... while the left has increased"."""
         for statement in statements:
             apart = Statement(statement.labels, statement.assertion, statement.joint)
             apart.sides, apart.own_side = group.sides, True
-            apart.severity, apart.comparison = group.severity, group.comparison
+            apart.severity, apart.comparison, apart.before = group.severity, group.comparison, group.before
             if group.sides[0] in statement.sides:
                 apart.severity = group.severity or statement.severity
                 left_over = tuple(side for side in statement.sides if side not in group.sides)
@@ -236,6 +272,7 @@ class Clause:
             statement.sides = group.sides or sides
             statement.own_side = bool(statement.sides)
             statement.severity = group.severity
+            statement.before = group.before
             statement.comparison = group.comparison
             if before and joint is Kind.AND and not group and before.assertion == assertion:
                 statement.comparison = before.comparison

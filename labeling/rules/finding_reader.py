@@ -11,21 +11,22 @@ from collections.abc import Callable
 
 from labeling.rules.assertion import HARD_ENDS, REACH_TO_LIST_END, REACH_TO_NEXT_NOUN, Kind
 from labeling.rules.finding_clause import MODIFIERS, NEGATIVE, POSITIVE, SHADOWS, UNCERTAIN, Group, Statement
-from labeling.rules.finding_fracture import BONES, FractureReader
+from labeling.rules.finding_fracture import BONES
+from labeling.rules.finding_measure import VOLUMES, SizeReader
 from labeling.rules.finding_pairs import NORMAL
 from labeling.vocabulary import NO_FINDING_LABEL
 
-_DEGREES = frozenset("slight slightly mild mildly minimal minimally moderately marked markedly".split())
 _CLAUSE_MARKS = frozenset({",", ";", ":", ".", "-", "–", "—", "("})
 _MODALS = frozenset({"may", "might", "could"})
 _BEGINS_ANEW = frozenset({"mild", "minimal", "moderate", "unchanged", "worse", "improved"})
 _HARD_TO_TELL = frozenset({"difficult", "hard", "impossible"})
+_OPEN_QUESTION = frozenset("unclear uncertain undetermined indeterminate unknown equivocal determined".split())
 _HEDGES = frozenset({Kind.HEDGE, Kind.WEAK_HEDGE, Kind.POSSIBLE})
 _NORMAL_LUNG = (("lung_opacity",), NEGATIVE)
 _NORMAL = ((NO_FINDING_LABEL,), POSITIVE)
 
 
-class SentenceReader(FractureReader):
+class SentenceReader(SizeReader):
     """Reads the phrases of one sentence."""
 
     def read(self) -> list[Statement]:
@@ -48,8 +49,12 @@ class SentenceReader(FractureReader):
             labels = self.broken(labels)
         elif labels == ("collapse",) and self.is_said_of(BONES):
             labels = ("fracture",)
+        elif self.is_size_of_what_follows(labels):
+            self.modify(VOLUMES[self.words[phrase.start]], Kind.SEVERITY)
+            return
         elif labels == ("cm",):
             if not self._is_no_centimetre():
+                self.measure_air()
                 return
             labels = ("cardiomegaly",)
         if labels == ("cardiomegaly",) and "borderline" in self.qualities:
@@ -105,18 +110,12 @@ class SentenceReader(FractureReader):
         if kind is Kind.SIDE and also and not self.after:  # "bases": a side, and an anatomy
             self.modify(value, kind)
             self.take_anatomy(also)
-        elif kind is not Kind.SEVERITY or not self._says_how_much_it_changed():
+        elif kind is not Kind.SEVERITY:
             self.modify(value, kind)
-
-    def _says_how_much_it_changed(self) -> bool:
-        """Whether the degree belongs to a change: "slightly improved", "mild interval worsening"."""
-        phrase = self.phrases[self.at]
-        if self.at + 1 == len(self.phrases) or self.words[phrase.end - 1] not in _DEGREES:
-            return False
-        following = self.phrases[self.at + 1]
-        if following.value.kind is Kind.QUALITY and (self.anatomies or self.anatomy_follows(self.at + 1)):
-            return False  # "mildly increased vascular markings", "heart size is mildly increased"
-        return following.start == phrase.end and bool({"worse", "improved"}.intersection(following.value[1:]))
+        elif not self.says_how_much_it_changed():
+            if value.startswith("from ") and not self.tells_a_change():
+                self.explains()  # "opacity from a small effusion"
+            self.modify(self.timed(value), kind)
 
     # Cues before
 
@@ -125,6 +124,8 @@ class SentenceReader(FractureReader):
         kind = phrase.value.kind
         if self._is_in_a_condition() or (self.words[phrase.start] == "should" and not self._begins_a_clause()):
             return
+        if self.words[phrase.start] == "whether" and not _OPEN_QUESTION.isdisjoint(self.words[phrase.end :]):
+            kind = Kind.HEDGE  # "whether there is a pneumothorax is unclear"
         if kind in _HEDGES:
             if self._is_swallowed(kind):
                 return
@@ -203,6 +204,8 @@ class SentenceReader(FractureReader):
         self.verb = True
 
     def resolved(self) -> None:
+        if self.is_followed_by("from"):  # "has gone from small to large"
+            return
         of_something = self.words[self.phrases[self.at].end - 1] == "of"
         if self.list and not of_something and self.scope is not Kind.NEGATION and not self.finding_follows(self.at):
             self.say(NEGATIVE, "resolved")
@@ -255,6 +258,8 @@ class SentenceReader(FractureReader):
 
     def explains(self) -> None:
         if self.list:
+            if not self.anatomies and any(group.comparison for group in self.groups):
+                self.leave_modifiers()  # "mass, increased in size, most compatible with neoplasm"
             self.inherit = self.list[-1].sides
             if self.scope is None:
                 self.end_list()
@@ -275,7 +280,10 @@ class SentenceReader(FractureReader):
             self.joint = kind
         if self.groups[-1].sides:
             self.groups.append(Group())
-        if kind is Kind.VERSUS and self.list and self.scope is None and not self.finding_follows(self.at):
+        if kind is Kind.OR and self._denies_a_new_one():
+            self.end_list()
+            self.scope, self.since_cue, self.joint = Kind.NEGATION, 0, None
+        elif kind is Kind.VERSUS and self.list and self.scope is None and not self.finding_follows(self.at):
             if self.list[-1].assertion == POSITIVE:  # "edema versus ARDS"
                 self.list[-1].assertion = UNCERTAIN
         elif kind in (Kind.COMMA, Kind.AND) and self.scope is not None and self._scope_ends(kind):
@@ -290,6 +298,13 @@ class SentenceReader(FractureReader):
             or (kind is Kind.COMMA and not self.anatomy_follows(self.at))
         ):
             self.qualities.clear()
+
+    def _denies_a_new_one(self) -> bool:
+        """Whether the "no" of a change reaches on: "no increase in the effusion or new pneumothorax"."""
+        if self.scope is not None or not self.list or self.list[-1].comparison != "unchanged":
+            return False
+        following = self.phrases[self.at + 1].value if self.at + 1 < len(self.phrases) else None
+        return following is not None and following.kind is Kind.COMPARISON and following.value == "new"
 
     def _next_has_predicate(self) -> bool:
         """Whether the anatomy behind this comma has a quality of its own: "normal heart, lungs clear"."""
@@ -333,7 +348,7 @@ class SentenceReader(FractureReader):
             return False
         if joint is Kind.AND and self.scope is not Kind.NEGATION:
             return self.verb
-        if kind in (Kind.SEVERITY, Kind.COMPARISON) and value in _BEGINS_ANEW:
+        if kind in (Kind.SEVERITY, Kind.COMPARISON) and value.rpartition(" ")[2] in _BEGINS_ANEW:
             return True
         if kind is Kind.QUALITY and (value in NORMAL or also in _BEGINS_ANEW):
             return True

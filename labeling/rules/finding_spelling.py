@@ -4,12 +4,12 @@ from __future__ import annotations
 
 # Passed over: they change nothing that is read here. "No definite focal effusion" reads as "no effusion".
 _FILLERS = (
-    "the a an its this these those that xxxx evidence significant significantly substantial substantially "
+    "the a an its this these those that xxxx evidence significant significantly substantially considerably "
     "appreciable "
     "appreciably definite definitely definitively clearly clinically interval focal discrete obvious convincing "
-    "convincingly radiographic radiographically grossly overt overtly very quite somewhat fairly currently overall "
+    "convincingly radiographic radiographically grossly overt overtly very quite somewhat fairly overall "
     "relatively "
-    "essentially previous also measurable demonstrable certain frank confluent interim our which now still "
+    "essentially previous also measurable demonstrable certain frank confluent interim our which still "
     "identifiable adjacent overlying underlying accompanying superimposed compressive esp resp "
     "confidently reliably safely"
 )
@@ -31,8 +31,7 @@ SPELLINGS: dict[str, str] = {
     "and/or": "andor",
     "vs": "versus",
     "can't": "cannot",
-    "isn't": "not",
-    "aren't": "not",
+    **dict.fromkeys("isn't aren't wasn't weren't hasn't haven't doesn't don't didn't".split(), "not"),
     "l": "left",
     "lt": "left",
     "r": "right",
@@ -74,6 +73,7 @@ SPELLINGS: dict[str, str] = {
     **dict.fromkeys("inc incr increases".split(), "increased"),
     **dict.fromkeys("dec decr".split(), "decreased"),
     "unch": "unchanged",
+    **dict.fromkeys("currently presently".split(), "now"),
     "degen": "degenerative",
     "calc": "calcified",
     "nl": "normal",

@@ -11,8 +11,9 @@ from labeling.rules.finding_anatomy_words import ANATOMY, QUALITY
 from labeling.rules.finding_clause import NEGATIVE, POSITIVE, SHADOWS, SIDELESS, UNCERTAIN, Meaning, Statement
 from labeling.rules.finding_lexicon import ABNORMALITY, ASIDE, FINDINGS
 from labeling.rules.finding_reader import SentenceReader
+from labeling.rules.finding_size import TimeWords, change_between, timed_sizes
 from labeling.rules.finding_spelling import SPELLINGS
-from labeling.rules.lexer import Lexicon
+from labeling.rules.lexer import Lexicon, expand
 from labeling.vocabulary import NO_FINDING_LABEL
 from studies.report_text import NOT_OBSERVED, Sentence
 
@@ -24,7 +25,12 @@ _TWO_USES: dict[str, Meaning] = {
     "increase/increased/increasing": Meaning(Kind.QUALITY, "increased", "worse"),
     "decrease/decreased/reduced/diminished": Meaning(Kind.QUALITY, "decreased", "improved"),
     "not increased": Meaning(Kind.QUALITY, "not_increased", "unchanged"),
+    "have/has not enlarged": Meaning(Kind.QUALITY, "not_increased", "unchanged"),
+    "have/has both? enlarged": Meaning(Kind.QUALITY, "enlarged", "worse"),
+    "enlargement": Meaning(Kind.QUALITY, "enlarged", "worse"),
+    "increased in size": Meaning(Kind.QUALITY, "enlarged", "worse"),
     "large": Meaning(Kind.QUALITY, "enlarged", "severe"),
+    "now large": Meaning(Kind.QUALITY, "enlarged", "now severe"),
     "cm": Meaning(Kind.FINDING, "cm"),
     "bases/apices": Meaning(Kind.SIDE, "both", "lung"),
     "lung bases/apices": Meaning(Kind.SIDE, "both", "lung"),
@@ -37,17 +43,30 @@ _EXPLAINS_VOLUME_LOSS = frozenset(
 Entry = tuple[str, str, str, str, str]  # label, assertion, side, severity, comparison
 
 
+def _sizes() -> dict[str, str]:
+    severities = CUES[Kind.SEVERITY]
+    return {**severities, "severe": severities["severe"] + "|large"}
+
+
 def _phrases() -> Iterator[tuple[str, Meaning]]:
     """All patterns and what they stand for; of equal ones the later counts."""
     for cue, by_value in CUES.items():
         for value, patterns in by_value.items():
             yield from ((pattern, Meaning(cue, value)) for pattern in patterns.split("|"))
+    sizes = _sizes()
+    yield from ((pattern, Meaning(Kind.SEVERITY, value)) for pattern, value in timed_sizes(sizes))
     yield from ((pattern, Meaning(Kind.ABNORMALITY, "")) for pattern in ABNORMALITY.split("|"))
     for kind, table in ((Kind.ANATOMY, ANATOMY), (Kind.QUALITY, QUALITY), (Kind.FINDING, FINDINGS)):
         for value, patterns in table.items():
             yield from ((pattern, Meaning(kind, value)) for pattern in patterns.split("|"))
     yield from ((pattern, Meaning(Kind.ASIDE, "")) for pattern in ASIDE.split("|"))
     yield from _TWO_USES.items()
+
+
+@cache
+def _time_words() -> TimeWords:
+    phrases = (phrase for patterns in _sizes().values() for size in patterns.split("|") for phrase in expand(size))
+    return TimeWords(frozenset(phrase[0] for phrase in phrases))
 
 
 @cache
@@ -84,7 +103,7 @@ def _without_what_is_excepted(statements: list[Statement]) -> list[Statement]:
 def read_sentence(text: str) -> tuple[Entry, ...]:
     """Give the entries of one sentence in the order in which it says them, each once."""
     lexicon = _lexicon()
-    words = lexicon.split(text)
+    words = _time_words().drop_idle(lexicon.split(text))
     reader = SentenceReader(words, lexicon.find(words))
     statements = reader.read()
     if reader.excepted:
@@ -93,6 +112,10 @@ def read_sentence(text: str) -> tuple[Entry, ...]:
     for statement in statements:
         _settle_collapse(statement, statements, words)
         assertion, comparison = statement.assertion, statement.comparison
+        if comparison in ("", "unchanged"):
+            comparison = change_between(statement.before, statement.severity) or comparison
+        elif comparison == "recurred":
+            comparison = "worse"
         if (assertion == NEGATIVE) is not (comparison == "resolved"):
             comparison = ""  # what is denied did not change; what has resolved is denied
         for name in statement.labels:

@@ -16,7 +16,7 @@ P = TypeVar("P")
 
 # A word, a slash abbreviation, a number, or a mark that matters to scopes. A hyphen inside a word is white space;
 # between white space it is a dash.
-_TOKEN = re.compile(
+TOKEN = re.compile(
     r"(?:s/p|h/o|r/o|b/l|w/o|c/w|d/t|w/|a/w|and/or)(?![a-z])|[a-z][a-z0-9]*(?:'[a-z]+)?|\d+(?:\.\d+)?|[,;:?/()+>&=]"
     r"|(?<=\s)[-–—]+(?=\s)|—"
 )
@@ -142,7 +142,7 @@ class Lexicon(Generic[P]):
     def split(self, text: str) -> list[str]:
         """The folded words and marks of a sentence."""
         words = self.words
-        return [word for raw in _TOKEN.findall(text.lower()) if (word := words[raw])]
+        return [word for raw in TOKEN.findall(text.lower()) if (word := words[raw])]
 
     def find(self, words: list[str]) -> list[Match[P]]:
         """The longest phrases, left to right, never overlapping."""

@@ -240,6 +240,8 @@ DIRECTED_TIPS: dict[tuple[str, str, str], str] = {
     (T.NASOGASTRIC_TUBE, "diaphragm", "below"): "below_diaphragm",
     (T.NASOGASTRIC_TUBE, "diaphragm", "beyond"): "below_diaphragm",
     (T.NASOGASTRIC_TUBE, "gej", "beyond~"): "stomach",
+    (T.NASOGASTRIC_TUBE, "lung_lower", "below"): "below_diaphragm",  # "below the left lung base"
+    (T.CHEST_TUBE, "lung_lower", "below"): "below_diaphragm",
     (T.NASOGASTRIC_TUBE, "stomach", "beyond"): "post_pyloric",
     (T.SWAN_GANZ_CATHETER, "hilum", "beyond"): "distal_pulmonary_artery",
     (T.INTRA_AORTIC_BALLOON_PUMP, "arch", "below"): "descending_aorta",

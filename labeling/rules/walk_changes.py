@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from labeling.rules.device_nodes import Item
 from labeling.rules.walk_verdicts import WalkVerdicts
-from labeling.rules.walk_words import ASKED, BE, BEEN, EXCHANGED, FUTURE, MODAL, REACH
+from labeling.rules.walk_words import ASKED, AWAITED, BE, BEEN, EXCHANGED, FUTURE, MODAL, REACH
 from labeling.vocabulary import Advice
 
 _URGED = frozenset("should must recommend recommended need needs requires ought please".split())
@@ -38,6 +38,8 @@ class WalkChanges(WalkVerdicts):
             if not _URGED.isdisjoint(prior):
                 self._advise(Advice.WITHDRAW)
             return
+        if prior[-2:] == ["to", "be"]:
+            return  # it is still there
         if "not" in prior[-3:] or (self.muted and "removed" not in words):
             return
         if self.tip and words[0] == "no" and self.group:
@@ -78,11 +80,15 @@ class WalkChanges(WalkVerdicts):
             return
         prior = self.before_in_clause(item.start, REACH)
         asked = (
-            not (ASKED | {"considered"}).isdisjoint(self.words[item.end : item.end + 4])
+            not (ASKED | AWAITED | {"considered"}).isdisjoint(self.words[item.end : item.end + 4])
             and "placed" not in self.words[item.end : item.end + 4]
         )
         future = (
-            self.planned or not FUTURE.isdisjoint(prior) or item.value == "base" or (item.value == "noun" and asked)
+            self.planned
+            or prior[-2:] == ["to", "be"]
+            or not FUTURE.isdisjoint(prior)
+            or item.value == "base"
+            or (item.value == "noun" and asked)
         )
         phrase = self.next_phrase(index)
         if phrase is not None and (item.value in ("noun", "base") or not self.group):

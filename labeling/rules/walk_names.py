@@ -5,22 +5,28 @@ from __future__ import annotations
 from labeling.rules.device_context import COUNT_WORDS, NUMBER_WORDS
 from labeling.rules.device_mention import FAMILIES, Mention, typed_name
 from labeling.rules.device_nodes import Item, Phrase
-from labeling.rules.device_words import Name
+from labeling.rules.device_words import LOOK_ALIKE, PORTED, Name
 from labeling.rules.tips import Spot
 from labeling.rules.walk_changes import WalkChanges
 from labeling.rules.walk_words import (
     ASK,
     ASKED,
+    AWAITED,
+    AWAITING,
+    CHANGES,
     EXCEPT,
     EXCHANGED,
     FIRST,
+    IS_ASKED,
     JOIN,
     NONE,
     ONE_IS,
     OPEN,
     ORDINALS,
+    OTHERS,
     OUT,
     PAIRED,
+    PORT_KINDS,
     VENOUS_SET,
     VERBS,
 )
@@ -52,6 +58,9 @@ class WalkNames(WalkChanges):
             return
         if self._is_heading(index, node, name):
             return
+        if name.subtype == "port" and PORT_KINDS.isdisjoint(self.words[node.start : node.end]):
+            own = any(m.type == LOOK_ALIKE and m.subtype == PORTED for m in self.mentions)
+            name = Name(LOOK_ALIKE) if own else name._replace(family=PORTED)  # "expanders with ports"
         if gap == ["("] and self.group and self.group[-1].type == name.type and not node.side and not node.second:
             return  # "nasogastric tube (NGT)"
         if self._in_apposition(index, node, name, gap):
@@ -62,7 +71,11 @@ class WalkNames(WalkChanges):
             self.kept += new
             denied = False
         joined = bool(self.group) and not self.said and self._joins(node, gap)
-        planned = (self.planned and self._is_planned(index, node)) or self._is_asked_for(index, node)
+        asked = self._is_asked_for(index, node)
+        planned = asked or (self.planned and self._is_planned(index, node))
+        if asked and joined:
+            for mention in self.group:
+                mention.planned = mention.planned or not (mention.stated or mention.spots)
         for mention in new:
             mention.denied = denied
             mention.planned = planned
@@ -206,11 +219,14 @@ class WalkNames(WalkChanges):
             order if paired else [node.side] * (min(count, 4) if name.plural or (count > 1 and after[:1] == "x") else 1)
         )
         made = []
+        spoken = [*self.before(node.start, 2), *self.words[node.start : node.end]]
         for number, side in enumerate(sides):
             mention = Mention(name, side)
             if not side and "midline" in [before, *self.words[node.start : node.end]]:
                 mention.side = "midline"
             mention.second = node.second or self.words[max(0, node.start - 2) : node.start] in _SECOND_OF_TWO
+            mention.nth = next((word for word in spoken if word in ("second", "third")), "")
+            mention.others = not OTHERS.isdisjoint(spoken)
             mention.first = not FIRST.isdisjoint(self.words[node.start : node.end])
             mention.ordinal = number + 1 if len(sides) > 1 else 0
             mention.both = both
@@ -276,14 +292,20 @@ class WalkNames(WalkChanges):
         before = self.words[node.start - 1] if node.start else ""
         if before in ASK and not self.pending:
             return True
+        if before == "for" and self.words[max(0, node.start - 2)] in AWAITED | {"planned"}:
+            return True  # "ETT in place, planned for tracheostomy"
+        if before in AWAITING and CHANGES.isdisjoint(self.words[node.end : node.end + 2]):
+            return True  # "awaiting tracheostomy"
         if self.words[node.start].endswith("intubated") and self.before(node.start, 2) == ["to", "be"]:
             return True
         if any(kind == "advice" for kind, _ in self.pending):
             return False  # "removal of the tube is recommended"
         after = self.words[node.end : node.end + 3]
-        asked = len(after) > 1 and after[0] in ("is", "was", "should", "may", "could", "would", "will", "to")
+        if not CHANGES.isdisjoint(self.words[node.end + 2 : node.end + 6]):
+            return False  # "is planned for removal"
+        asked = len(after) > 1 and after[0] in IS_ASKED
         return asked and (
-            after[1] in ASKED or after[1:3] in (["be", "placed"], ["be", "inserted"], ["be", "considered"])
+            after[1] in ASKED | AWAITED or after[1:3] in (["be", "placed"], ["be", "inserted"], ["be", "considered"])
         )
 
     def on_both(self, index: int, item: Item) -> None:

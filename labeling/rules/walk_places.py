@@ -124,7 +124,7 @@ class WalkPlaces(WalkState):
             return "", False
         at = index - 1
         node = self.nodes[at]
-        if isinstance(node, Item) and node.kind == "side" and at:
+        if isinstance(node, Item) and node.kind in ("side", "both") and at:
             at -= 1
             node = self.nodes[at]
         if not isinstance(node, Item) or node.kind != "direction" or item.start - node.end > 2:
@@ -187,6 +187,11 @@ class WalkPlaces(WalkState):
             return
         self.port, self.tip = True, self.tip and gap in (["and"], ["slash"], ["and", "last"])
         self.anaphor()
+        before = self.nodes[index - 1] if index else None
+        if isinstance(before, Item) and before.kind == "side" and before.end == item.start:  # "right side port"
+            for mention in self.targets():
+                if not mention.type:
+                    self._set_side(mention, before.value)
 
     def on_finding(self, _index: int, _item: Item) -> None:
         self.muted = True

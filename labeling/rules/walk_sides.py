@@ -78,6 +78,10 @@ class WalkSides(WalkDistances):
             self.used.add(index + 1)
             self.on_place(index + 1, Item(item.start, vein.end, "place", ("neck", side)))
             return
+        if vein is not None and self.port and self.words[vein.start : vein.end] == ["chest", "wall"]:
+            self.used.add(index + 1)  # "its side port projects over the left chest wall"
+            self.on_place(index + 1, Item(item.start, vein.end, "place", ("chest_wall", side)))
+            return
         if vein is not None:
             self.used.add(index + 1)
             self._enter(side, str(vein.value), before)

@@ -8,7 +8,7 @@ from labeling.rules.device_mention import Mention
 from labeling.rules.device_nodes import Item, Phrase
 from labeling.rules.device_words import Name
 from labeling.rules.tips import Spot
-from labeling.rules.walk_words import NEGATION_FILL, NEGATIONS, OPEN, STOP
+from labeling.rules.walk_words import NEGATION_FILL, NEGATIONS, OPEN, OTHERS, STOP
 from labeling.vocabulary import Advice
 from labeling.vocabulary import LineTubeType as T
 
@@ -156,6 +156,8 @@ class WalkState:
     def on_group(self, _index: int, item: Item) -> None:
         mention = Mention(Name("*", plural=True))
         mention.denied = self._denied(item.start, [])
+        near = [*self.before(item.start, 2), *self.words[item.start : item.end]]
+        mention.others = "otherwise" in self.words or not OTHERS.isdisjoint(near)
         self.group, self.said, self.focus = [mention], False, None
         for kind, value in self.pending:
             self._apply(kind, value, self.group)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from labeling.rules.device_context import BARE, FIRM, WEAK
-from labeling.rules.device_nodes import Item, Phrase
+from labeling.rules.device_nodes import LUNG, Item, Phrase
 from labeling.rules.walk_sides import WalkSides
-from labeling.rules.walk_words import BE, BEEN, COPULA, DONE, MODAL, MOVED_BY, NEGATIONS, OPEN, REACH
+from labeling.rules.walk_words import AWAITED, BE, BEEN, CHANGES, COPULA, DONE, MODAL, MOVED_BY, NEGATIONS, OPEN, REACH
 from labeling.vocabulary import StatedPosition
 
 _BETWEEN_NOT = frozenset(
     "in at within be to lie sit seem appear considered felt thought yet currently entirely fully quite completely truly"
     " ideally positioned situated located placed remain have reached reach".split()
 )
+# Places that change by themselves.
+_CHEST = frozenset((*LUNG, "pleural_space", "heart", "mediastinum", "hilum", "diaphragm", "spine"))
 
 
 class WalkVerdicts(WalkSides):
@@ -71,9 +73,26 @@ class WalkVerdicts(WalkSides):
             self.said = True
         elif phrase is not None or any(isinstance(n, Phrase) or n.kind == "group" for n in self.nodes[index + 1 :]):
             self.pending.append(("stated", value))
+        elif self._of_the_chest(index, item):
+            self.muted = True  # "No change in the lungs."
         elif item.start <= 1:  # "Unchanged in position." speaks of the device before; "dilated loops of bowel" does not
             self.anaphor()
             self._apply("stated", value, self.group)
+
+    def _of_the_chest(self, index: int, item: Item) -> bool:
+        """Whether a verdict without a device speaks of lungs or heart: "No change in the lungs", "Lungs stable"."""
+        before = self.nodes[index - 1] if index else None
+        if isinstance(before, Item) and before.kind in ("place", "finding"):
+            return True
+        after = self.words[item.end : item.end + 1]
+        if after not in (["in"], ["to"], ["within"]) and not (after == ["at"] and "lung" in self.words):
+            return False
+        for later in self.nodes[index + 1 :]:
+            if isinstance(later, Phrase) or later.start - item.end > REACH:
+                return False
+            if later.kind in ("place", "finding"):
+                return later.kind == "finding" or later.value in _CHEST
+        return False
 
     def _is_negated(self, start: int) -> bool:
         """ "Is not considered to be in satisfactory position"."""
@@ -146,8 +165,14 @@ class WalkVerdicts(WalkSides):
     def on_now(self, _index: int, _item: Item) -> None:
         self.past = self.target = self.skip_from = False
 
-    def on_planned(self, _index: int, _item: Item) -> None:
+    def on_planned(self, _index: int, item: Item) -> None:
         self.planned = True
+        if self.words[item.start] not in AWAITED | {"planned"} or not self.group or self.said:
+            return
+        follows = item.start == self.end or self.words[item.start - 1] in COPULA
+        if follows and CHANGES.isdisjoint(self.words[item.end : item.end + 4]):
+            for mention in self.targets():  # "A tracheostomy and a PICC are planned."
+                mention.planned = mention.planned or not (mention.stated or mention.spots or mention.distance)
 
     def on_remain(self, _index: int, _item: Item) -> None:
         for mention in self.targets():

@@ -75,6 +75,15 @@ ABSENT = frozenset(
 )
 ASK = frozenset("recommend suggest consider advise needs require requires considering".split())
 ASKED = frozenset("recommended advised suggested planned needed required indicated".split())
+AWAITED = frozenset("pending scheduled anticipated awaited".split())
+AWAITING = AWAITED | {"awaiting", "awaits", "planned"}
+CHANGES = frozenset("removal exchange withdrawal replacement repositioning advancement retraction extubation".split())
+IS_ASKED = frozenset("is are was were should may could would will to".split())
+OTHERS = frozenset("other others remaining remainder rest otherwise".split())
+PORT_KINDS = frozenset(
+    "chest wall infusion access venous vascular central power chemo chemotherapy implanted implantable left right"
+    " portacath catheter catheters cath tunneled accessed double single dual reservoir".split()
+)  # words that make a port one of a vein
 ONE_IS = frozenset(
     "is was has remains terminates ends projects tip lies overlies appears should could".split()
 )  # of one device

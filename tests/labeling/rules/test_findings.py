@@ -190,7 +190,7 @@ def test_hydropneumothorax_is_both():
         ("The right pneumothorax is no longer seen.", "pneumothorax negative right resolved"),
         ("Pulmonary edema has nearly resolved.", "pulmonary_edema positive improved"),
         ("Slight interval worsening of edema, now moderate.", "pulmonary_edema positive moderate worse"),
-        ("Right pneumothorax, now small, previously moderate.", "pneumothorax positive right mild"),
+        ("Right pneumothorax, now small, previously moderate.", "pneumothorax positive right mild improved"),
         ("Borderline cardiomegaly.", "cardiomegaly positive minimal"),
         ("Enlarging left pneumothorax.", "pneumothorax positive left worse"),
         ("Opacity, increased, with small effusion.", "lung_opacity positive worse"),
