@@ -9,6 +9,7 @@ of a chest tube, "the tube has been removed" may be.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from labeling.rules.device_mention import FAMILIES
 from labeling.rules.device_mentions import name_span, read_named
@@ -136,6 +137,7 @@ _BECOMES = {
 }
 
 
+@lru_cache(maxsize=20_000)  # asked when reading, when proving and when writing the row
 def name_in(device_type: LineTubeType, text: str) -> tuple[int, int] | None:
     """Give the first place, `text[start:end]`, of words that name, or may name, this type; None when there are none."""
     named = _specific(device_type, text)
