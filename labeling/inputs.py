@@ -150,6 +150,8 @@ def _json_object(line: str, path: Path, number: int) -> dict[str, Any]:
         row = json.loads(line)
     except json.JSONDecodeError as error:
         raise InputError(f"{path} line {number}: not JSON ({error.msg} at character {error.pos})") from None
+    except RecursionError:
+        raise InputError(f"{path} line {number}: JSON nested too deeply for a report") from None
     if not isinstance(row, dict):
         raise InputError(f"{path} line {number}: a JSON {type(row).__name__} where an object is needed")
     return row

@@ -43,6 +43,8 @@ def fault(report: Report) -> str | None:
     """Why this report cannot be labelled, or None."""
     if not report.report_id.strip():
         return "the id is empty"
+    if _half_character(report.report_id) or _half_character(report.text):
+        return "id or text holds half a character (a lone surrogate, such as \\ud83d in JSON), which no file can hold"
     text = report.text
     if not text.strip():
         return "the report text is empty"
@@ -50,6 +52,10 @@ def fault(report: Report) -> str | None:
         return f"the report has {len(text):,} characters, more than {MAX_CHARACTERS:,}: is it one report?"
     language = _other_language(text)
     return f"the report is not in English ({language}); prompts and rules read English" if language else None
+
+
+def _half_character(text: str) -> bool:
+    return not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _other_language(text: str) -> str | None:

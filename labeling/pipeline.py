@@ -199,7 +199,7 @@ class Labeler:
             "model": self._engine.model,
             "reason": reason,
         }
-        file.write(json.dumps(row, ensure_ascii=False) + "\n")
+        file.write(json.dumps(row) + "\n")  # ASCII: an id that no file can hold is listed all the same
 
 
 def check_answer(question: Question, text: str) -> str:

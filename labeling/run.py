@@ -52,6 +52,9 @@ def run(config_file: Path | None, flags: dict[str, Any], *, dry_run: bool, show:
     except (StoreError, OutputError) as error:
         screen.error(str(error))
         return EXIT_DISK
+    except PermissionError as error:
+        screen.error(f"{error.filename}: {error.strerror}; check who may read it")
+        return EXIT_USE
     except KeyboardInterrupt:
         screen.error("stopped; answers so far are kept, the same command goes on from here")
         return EXIT_STOPPED

@@ -188,6 +188,7 @@ class TestBadInput:
             ("report_id,report\nA," + "ETT in place. " * 80_000 + "\n", [], "characters"),
             ("report_id,report\nA,Der Tubus liegt mit der Spitze vor der Carina. Kein Erguss.\n", [], "English"),
             ("report_id,report\nA,x\n", ["--prompt", "chest_tub"], "chest_tube"),
+            ("report_id,report\nA,x\n", ["--config", "/nowhere.toml"], "/nowhere.toml"),
             ("report_id,report\nA,x\n", ["--text-column", "body"], "its columns: report_id, report"),
             ("report_id,report\nA,x\n", ["-o", "labels.xlsx"], ".jsonl, .parquet or .csv"),
             ("report_id,report\nA,x\n", ["--concurrency", "1000", "--model", "m"], "concurrency"),
@@ -218,6 +219,14 @@ class TestBadInput:
         (failure,) = rows(tmp_path / "labels.failures.jsonl")
         assert failure["report_id"] == "A"
         assert "empty" in failure["reason"]
+
+    def test_text_that_no_file_can_hold_is_a_failure_like_any_other(self, tmp_path):
+        file = tmp_path / "in.jsonl"
+        file.write_text('{"id": "A\\ud83d", "text": "ETT in place."}\n{"id": "B", "text": "PICC in SVC."}\n')
+        assert run("-p", "picc", file, "-o", tmp_path / "labels.jsonl").returncode == 2
+        assert run("-p", "picc", file, "-o", tmp_path / "labels.jsonl", "--allow-bad-rows").returncode == 0
+        assert [row["report_id"] for row in rows(tmp_path / "labels.failures.jsonl")] == ["A\ud83d"]
+        assert [row["report_id"] for row in rows(tmp_path / "labels.jsonl")] == ["B"]
 
 
 class TestALanguageModel:
@@ -491,7 +500,7 @@ class TestInterruption:
             second.communicate(timeout=60)
             assert second.returncode == 0
             # Only what was in flight, or answered in the last moment before the kill, is asked again.
-            assert stub.stats.chat_requests <= self.REPORTS + 4 * 6
+            assert stub.stats.chat_requests <= self.REPORTS + 4 * 4
             assert asked + self.REPORTS > stub.stats.chat_requests or after == 1
             assert (tmp_path / "labels.jsonl").read_bytes() == self.undisturbed(tmp_path, reports, stub)
 

@@ -74,6 +74,7 @@ def test_columns_can_be_named(tmp_path):
         ("in.csv", 'id,text\nA,"x\n', "line 2"),
         ("in.jsonl", '{"id": 1, "text": "x"}\n{"id": 2', "line 2: not JSON"),
         ("in.jsonl", "[1]\n", "line 1: a JSON list"),
+        ("in.jsonl", '{"id": "A", "text": ' + "[" * 200_000, "line 1: JSON nested too deeply"),
         ("in.jsonl", '{"id": 1, "text": "x"}\n{"id": 2}\n', "line 2: no text"),
         ("in.jsonl", '{"id": 1.5, "text": "x"}\n', "id 1.5"),
         ("in.jsonl", '{"id": 1, "text": 7}\n', "the report is int"),

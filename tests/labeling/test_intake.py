@@ -43,6 +43,12 @@ def test_an_empty_text_an_empty_id_and_a_megabyte_are_refused():
     assert f"more than {MAX_CHARACTERS:,}" in of("ETT in place. " * 80_000)
 
 
+def test_half_a_character_is_refused_and_a_whole_one_is_not():
+    assert "half a character" in of("ETT in place \ud83d.")
+    assert "half a character" in fault(Report("\ud83d", "x"))
+    assert of("ETT in place \U0001f600, 37 °C.") is None
+
+
 def test_ids_that_stand_twice_are_named():
     with pytest.raises(Duplicate, match="1 report ids stand more than once: B"):
         examine([Report("A", "x"), Report("B", "x"), Report("B", "y")])

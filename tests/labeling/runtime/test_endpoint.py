@@ -52,8 +52,8 @@ def transport(request, monkeypatch):
             raise RuntimeError("the aiohttp extra is not installed")
 
         monkeypatch.setattr(openai, "DefaultAioHttpClient", missing)
-    elif not has_aiohttp():
-        pytest.skip("openai's aiohttp extra is not installed")
+    else:
+        assert has_aiohttp(), "openai's aiohttp extra is a dependency: set the environment up with make test"
     return request.param
 
 
