@@ -32,7 +32,7 @@ from labeling.placement.tables import load_tables
 from labeling.rows import RowMaker
 from labeling.runtime.ask import Policy
 from labeling.runtime.engines.endpoint import EndpointEngine
-from labeling.store import Store
+from labeling.runtime.store import Store
 from prompts.load import load_prompt
 from studies.records import Report
 

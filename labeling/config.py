@@ -2,46 +2,23 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-OPENAI_URL = "https://api.openai.com/v1"
-
-
-class ConfigError(ValueError):
-    """A setting that is unknown, out of range or at odds with another; the message names it."""
+from labeling.runtime.settings import ConfigError, ModelSettings, load_settings
 
 
-class LabelConfig(BaseModel):
-    """Settings of one run. Prices are dollars per million tokens; every other unit is in the name."""
+class LabelConfig(ModelSettings):
+    """Settings of one run."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    prompt: str
+    prompt: str = ""
     input: str = "-"  # standard input
     output: Path | None = None
     id_column: str | None = None
     text_column: str | None = None
     encoding: str = "utf-8"
-
-    model: str | None = None
-    base_url: str | None = None
-    allow_remote: bool = False
-    temperature: Annotated[float, Field(ge=0, le=2)] = 0.0
-    server_sampling: bool = False
-    max_tokens: Annotated[int, Field(ge=16)] = 2048
-    structured_output: Literal["json_schema", "json_object"] = "json_schema"
-    request_timeout_s: Annotated[float, Field(gt=0)] = 120.0
-    concurrency: Annotated[int, Field(ge=1, le=512)] = 64
-    requests_per_minute: Annotated[int, Field(ge=1)] | None = None
-    tokens_per_minute: Annotated[int, Field(ge=1)] | None = None
-    max_attempts: Annotated[int, Field(ge=1, le=20)] = 5
-    price_in: Annotated[float, Field(ge=0)] | None = None
-    price_cached: Annotated[float, Field(ge=0)] | None = None
-    price_out: Annotated[float, Field(ge=0)] | None = None
 
     store: Path | None = None
     placement_tables: Path | None = None
@@ -52,19 +29,10 @@ class LabelConfig(BaseModel):
     seed: int = 0
 
     @model_validator(mode="after")
-    def _consistent(self) -> Self:
+    def _known_suffix(self) -> Self:
         if self.output is not None and self.output.suffix.lower() not in {".jsonl", ".parquet", ".csv"}:
             raise ValueError(f"output {self.output}: suffix must be .jsonl, .parquet or .csv")
-        if self.price_cached is not None and self.price_in is None:
-            raise ValueError("price_cached needs price_in and price_out")
-        if (self.price_in is None) != (self.price_out is None):
-            raise ValueError("price_in and price_out must be given together")
         return self
-
-    @property
-    def uses_model(self) -> bool:
-        """Whether a language model is asked: only when the user names one or a server."""
-        return self.model is not None or self.base_url is not None
 
     @property
     def store_path(self) -> Path:
@@ -79,21 +47,7 @@ def load_config(file: Path | None, flags: dict[str, Any]) -> LabelConfig:
     Raises:
         ConfigError: naming the setting, its value and what is allowed.
     """
-    values: dict[str, Any] = {}
-    if file is not None:
-        try:
-            values = tomllib.loads(file.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise ConfigError(f"config {file}: {error}") from None
-    values |= {name: value for name, value in flags.items() if value is not None}
-    if "prompt" not in values:
+    config = load_settings(LabelConfig, file, flags)
+    if not config.prompt:
         raise ConfigError("no prompt given; say what to ask with --prompt, for example all or chest_tube")
-    try:
-        return LabelConfig.model_validate(values)
-    except ValidationError as error:
-        problems = []
-        for one in error.errors():
-            name = ".".join(str(part) for part in one["loc"])
-            shown = f"{name} = {one['input']!r}: " if name else ""
-            problems.append(shown + one["msg"].removeprefix("Value error, "))
-        raise ConfigError("; ".join(problems)) from None
+    return config

@@ -14,9 +14,10 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from labeling.config import LabelConfig
-from labeling.pipeline import Tally, Written
+from labeling.pipeline import Written
 from labeling.redecide import Change, count_changes
 from labeling.runtime.engine import Question, Usage
+from labeling.runtime.keep import Tally
 from labeling.schema import LabelRow, Span
 from labeling.vocabulary import Finding, LineTubeType, Mention, Placement
 from studies.records import Report

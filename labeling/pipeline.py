@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple, TextIO
@@ -18,33 +16,17 @@ from labeling.facts import Answer, FindingAnswer, LineTubeAnswer, read_answer
 from labeling.outputs import row_writer, whole_file
 from labeling.questions import QuestionMaker
 from labeling.rows import RowMaker
-from labeling.runtime.ask import Outcome, Policy, ask_all
-from labeling.runtime.engine import Engine, InvalidAnswer, Question, Usage
+from labeling.runtime.ask import Policy
+from labeling.runtime.engine import Engine, InvalidAnswer, Question
+from labeling.runtime.keep import Keeper, Tally
+from labeling.runtime.store import Store
 from labeling.schema import LabelRow
-from labeling.store import Store
 from labeling.vocabulary import Status
 from prompts.load import Prompt
 from studies.records import Report
 from studies.report_text import Sentence, split_sentences
 
 _CHUNK = 256  # reports looked up in the store at once
-_FLUSH_S = 0.05  # an answer waits at most this long before it is safe from a kill
-
-
-@dataclass
-class Tally:
-    """What has happened so far; counts are of questions unless named otherwise."""
-
-    reports: int = 0
-    questions: int = 0
-    reused: int = 0
-    answered: int = 0
-    failed: int = 0
-    usage: Usage = field(default_factory=Usage)
-
-    @property
-    def done(self) -> int:
-        return self.reused + self.answered + self.failed
 
 
 class Written(NamedTuple):
@@ -75,52 +57,19 @@ class Labeler:
         self._engine = engine
         self._store = store
         self._row_maker = row_maker
-        self._policy = policy
-        self._unkept: list[tuple[bytes, str]] = []
-        self._pending: set[bytes] = set()
-        self._failures: dict[bytes, str] = {}
-        self.tally = Tally()
+        self._keeper = Keeper(engine, store, policy)
+
+    @property
+    def tally(self) -> Tally:
+        return self._keeper.tally
 
     async def ask(self, reports: Iterable[Report], on_progress: Callable[[Tally], None]) -> None:
-        """Ask whatever the store does not answer yet, and keep each answer within a twentieth of a second.
+        """Ask whatever the store does not answer yet, and keep the answers.
 
         Raises:
             StoreError: answers cannot be kept any more; asking stops.
         """
-
-        def keep(outcome: Outcome) -> None:
-            self.tally.usage = self.tally.usage.plus(outcome.usage)
-            if outcome.answer is not None:
-                self.tally.answered += 1
-                self._unkept.append((outcome.question.key, outcome.answer))
-                if len(self._unkept) >= _CHUNK:
-                    self._flush()
-            else:
-                self.tally.failed += 1
-                self._pending.discard(outcome.question.key)
-                self._failures[outcome.question.key] = f"{outcome.question.prompt_name}: {outcome.failure}"
-            on_progress(self.tally)
-
-        async def flush_often() -> None:
-            while True:
-                await asyncio.sleep(_FLUSH_S)
-                self._flush()
-
-        asking = asyncio.ensure_future(
-            ask_all(self._engine, self._unanswered(reports), check_answer, policy=self._policy, on_outcome=keep)
-        )
-        flushing = asyncio.ensure_future(flush_often())
-        try:
-            await asyncio.wait({asking, flushing}, return_when=asyncio.FIRST_COMPLETED)
-            if flushing.done():
-                flushing.result()  # raises: the disk is full
-            await asking
-        finally:
-            for task in (asking, flushing):
-                task.cancel()
-            await asyncio.gather(asking, flushing, return_exceptions=True)
-            self._flush()
-            on_progress(self.tally)
+        await self._keeper.ask(self._asked(reports), check_answer, on_progress)
 
     def write(self, reports: Iterable[Report], rejected: Mapping[str, str], output: Path, failures: Path) -> Written:
         """Write a row for every answered report, and a failure for every other; both files appear whole.
@@ -155,29 +104,18 @@ class Labeler:
                     continue
                 missing = [question for question in questions if question.key not in answers]
                 if missing:
-                    yield report, "; ".join(self._failures.get(q.key, f"{q.prompt_name}: not asked") for q in missing)
+                    yield report, "; ".join(self._why_missing(question) for question in missing)
                     continue
                 read = {q.prompt_name: _read_kept(q.prompt_name, answers[q.key]) for q in questions}
                 yield report, self._row_maker.make(report, sentences, read)
 
     def unanswered(self, reports: Iterable[Report]) -> Iterator[Question]:
         """What `ask` would ask, without asking (for a dry run)."""
-        return self._unanswered(reports)
+        return self._keeper.unanswered(self._asked(reports))
 
-    def _unanswered(self, reports: Iterable[Report]) -> Iterator[Question]:
+    def _asked(self, reports: Iterable[Report]) -> Iterator[list[Question]]:
         for chunk in _chunks(reports):
-            questions = [question for report in chunk for question in self._questions(report, {})[1]]
-            known = self._store.get([question.key for question in questions])
-            self.tally.reports += len(chunk)
-            self.tally.questions += len(questions)
-            for question in questions:
-                # A text that stands twice is asked once: the second waits in no queue and finds its answer when rows
-                # are written.
-                if question.key in known or question.key in self._pending:
-                    self.tally.reused += 1
-                else:
-                    self._pending.add(question.key)
-                    yield question
+            yield [question for report in chunk for question in self._questions(report, {})[1]]
 
     def _questions(self, report: Report, rejected: Mapping[str, str]) -> tuple[list[Sentence], list[Question]]:
         if report.report_id in rejected:
@@ -185,11 +123,8 @@ class Labeler:
         sentences = split_sentences(report.text)
         return sentences, [maker.make(report, sentences) for maker in self._makers]
 
-    def _flush(self) -> None:
-        if self._unkept:
-            self._store.put(self._unkept)
-            self._pending.difference_update(key for key, _ in self._unkept)
-            self._unkept.clear()
+    def _why_missing(self, question: Question) -> str:
+        return str(self._keeper.failures.get(question.key, f"{question.prompt_name}: not asked"))
 
     def _write_failure(self, file: TextIO, report_id: str, reason: str) -> None:
         row = {

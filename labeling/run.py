@@ -5,27 +5,26 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from labeling.config import OPENAI_URL, ConfigError, LabelConfig, load_config
+from labeling.config import LabelConfig, load_config
 from labeling.console import Screen
 from labeling.facts import WIRE_VERSION
 from labeling.inputs import InputError, Source, open_source, read_reports
 from labeling.intake import Duplicate, Rejected, choose, examine
 from labeling.outputs import OutputError, whole_file
-from labeling.pipeline import Labeler, Tally, Written
+from labeling.pipeline import Labeler, Written
 from labeling.placement.tables import PlacementTables, load_tables
 from labeling.rows import RowMaker
-from labeling.runtime.address import is_this_machine
-from labeling.runtime.ask import Policy
 from labeling.runtime.engine import Engine, EngineError
+from labeling.runtime.keep import Tally
+from labeling.runtime.settings import ConfigError, check_address, connect
+from labeling.runtime.store import Store, StoreError
 from labeling.schema import SCHEMA_VERSION, LabelRow
-from labeling.store import Store, StoreError
 from prompts.load import Prompt, load_prompt, resolve_prompts
 from studies.records import Report
 
@@ -99,7 +98,7 @@ class _Run:
         except ValueError as error:
             raise ConfigError(str(error)) from None
         if config.uses_model:
-            self._check_address()
+            check_address(config)
         total, rejected = examine(self._chosen(show))
         if show is not None and total == 0:
             raise InputError(f"no report {show!r} in {config.input}")
@@ -112,15 +111,9 @@ class _Run:
         config, screen = self._config, self._screen
         started = time.monotonic()
         async with self._engine() as engine:
-            policy = Policy(
-                concurrency=config.concurrency,
-                max_attempts=config.max_attempts,
-                requests_per_minute=config.requests_per_minute,
-                tokens_per_minute=config.tokens_per_minute,
-            )
             with Store(config.store_path) as store:
                 row_maker = RowMaker(config.prompt, plan.prompts, engine.name, engine.model, plan.tables)
-                labeler = Labeler(plan.prompts, engine, store, row_maker, policy)
+                labeler = Labeler(plan.prompts, engine, store, row_maker, config.policy)
                 if dry_run:
                     screen.dry_run(labeler.unanswered(self._good(plan, show)), labeler.tally, plan.total, config)
                     return EXIT_OK
@@ -167,55 +160,18 @@ class _Run:
     def _good(self, plan: Plan, show: str | None) -> Iterator[Report]:
         return (report for report in self._chosen(show) if report.report_id not in plan.rejected)
 
-    def _base_url(self) -> str:
-        return self._config.base_url or os.environ.get("OPENAI_BASE_URL") or OPENAI_URL
-
     def _where(self) -> str | None:
-        return self._base_url() if self._config.uses_model else None
-
-    def _check_address(self) -> None:
-        """Nothing leaves this machine unless the user says so."""
-        url = self._base_url()
-        try:
-            here = is_this_machine(url)
-        except ValueError as error:
-            raise ConfigError(str(error)) from None
-        if not here and not self._config.allow_remote:
-            raise ConfigError(
-                f"{url} is not this machine: reports are patients' data and would be sent there. "
-                "Add --allow-remote if you may send them, or serve a model here and name it with --base-url."
-            )
+        return self._config.url if self._config.uses_model else None
 
     @contextlib.asynccontextmanager
     async def _engine(self) -> AsyncIterator[Engine]:
-        config = self._config
-        if not config.uses_model:
+        if self._config.uses_model:
+            async with connect(self._config) as engine:
+                yield engine
+        else:
             from labeling.rules.engine import RulesEngine
 
             yield RulesEngine()
-            return
-        from labeling.runtime.engines.endpoint import EndpointEngine
-
-        def engine(model: str) -> EndpointEngine:
-            return EndpointEngine(
-                model=model,
-                base_url=self._base_url(),
-                request_timeout_s=config.request_timeout_s,
-                temperature=None if config.server_sampling else config.temperature,
-                seed=None if config.server_sampling else 0,
-                max_tokens=config.max_tokens,
-                structured=config.structured_output,
-            )
-
-        model = config.model
-        if model is None:
-            async with engine("") as unnamed:
-                served = await unnamed.served_models()
-            if len(served) != 1:
-                raise ConfigError(f"{self._base_url()} serves {', '.join(served) or 'no model'}; name one with --model")
-            model = served[0]
-        async with engine(model) as ready:
-            yield ready
 
     def _write_manifest(self, output: Path, plan: Plan, engine: Engine, tally: Tally, written: Written) -> None:
         manifest = {

@@ -25,13 +25,17 @@ _YIELD_AFTER_S = 0.02  # an engine that never waits gives the loop a turn this o
 
 
 class Outcome(NamedTuple):
-    """What became of one question: `answer` or `failure`, never both. `usage` and `attempts` count failed requests."""
+    """What became of one question: `answer` or `failure`, never both. `usage` and `attempts` count failed requests.
+
+    kind: what sort of fault the last of the invalid answers had; None where none came at all.
+    """
 
     question: Question
     answer: str | None
     failure: str | None
     usage: Usage
     attempts: int
+    kind: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +197,7 @@ class _Asking:
             except InvalidAnswer as problem:
                 if len(complaints) == self._policy.max_corrections:
                     failure = f"no valid answer in {len(complaints) + 1} tries; the last one {problem.kind}"
-                    return Outcome(question, None, failure, used, attempts)
+                    return Outcome(question, None, failure, used, attempts, problem.kind)
                 complaints.append(Complaint(reply.text, str(problem)))
 
     async def _turn(self, question: Question) -> float:

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from labeling.store import Store, StoreError
+from labeling.runtime.store import Store, StoreError
 
 
 def key(number):
