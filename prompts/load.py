@@ -1,7 +1,8 @@
 """Finds a prompt by name and version and gives the messages that stay the same for every report.
 
-A prompt is `labeling/NAME.vN.md`, the instructions, and `labeling/NAME.vN.jsonl`, the worked examples: a line each,
-`{"report": [[number, section, sentence], ...], "answer": {...}}`. The instructions may hold
+A prompt is `FOLDER/NAME.vN.md`, the instructions, and `FOLDER/NAME.vN.jsonl`, the worked examples: a line each,
+`{"report": [[number, section, sentence], ...], "answer": {...}}`, or with "reference" (a list of phrases) and
+"hypothesis" in place of "report". The folder is `labeling` or `radfact`. The instructions may hold
 `{% include "shared/PART.vN.md" %}` and nothing else of Jinja. A released file never changes: a new wording is a new
 version (`RELEASED.sha256`).
 """
@@ -27,8 +28,8 @@ class Prompt(NamedTuple):
 
     id: "chest_tube.v1".
     sha256: of all static messages with everything they include, so that a change of any part shows.
-    messages: (role, content): the instructions as system, then pairs of user and assistant, the worked examples. The
-        report to label is added after them, as `render_report` writes it.
+    messages: (role, content): the instructions as system, then pairs of user and assistant, the worked examples. What
+        is asked about is added after them, as `render_report` or `render_entailment` writes it.
     """
 
     name: str
@@ -39,21 +40,21 @@ class Prompt(NamedTuple):
 
 
 @cache
-def load_prompt(name: str, version: int | None = None) -> Prompt:
+def load_prompt(name: str, version: int | None = None, folder: str = "labeling") -> Prompt:
     """Give the newest version of a prompt, or the one asked for.
 
     Raises:
         ValueError: no such prompt or version; the message names those that exist.
     """
-    versions = _require_known(name)
+    versions = _require_known(name, folder)
     if version is None:
         version = max(versions)
     elif version not in versions:
         raise ValueError(f"prompt {name!r} has no version {version}; known: {', '.join(map(str, versions))}")
     identity = f"{name}.v{version}"
-    messages = [("system", _instructions(f"{identity}.md"))]
-    for example in _examples(f"{identity}.jsonl"):
-        messages.append(("user", render_report((n, section, text) for n, section, text in example["report"])))
+    messages = [("system", _instructions(folder, f"{identity}.md"))]
+    for example in _examples(folder, f"{identity}.jsonl"):
+        messages.append(("user", _render_example(example)))
         messages.append(("assistant", _compact(example["answer"])))
     digest = hashlib.sha256(_compact(messages).encode()).hexdigest()
     return Prompt(name, version, identity, digest, tuple(messages))
@@ -78,9 +79,19 @@ def render_report(lines: Iterable[tuple[int, str, str]]) -> str:
     return "\n".join(blocks) or "(The report has no sentences.)"
 
 
-def known_prompts() -> tuple[str, ...]:
-    """Names of all prompts, sorted."""
-    return tuple(sorted(_versions()))
+def render_entailment(hypothesis: str, reference: Iterable[str]) -> str:
+    """Write a statement and the phrases it is judged against as the last message of a prompt.
+
+    The phrases come first: a server that keeps its work on a prefix has done most of the next statement's as well.
+    White space is folded as in `render_report`.
+    """
+    lines = [f"[{number}] {_fold(phrase)}" for number, phrase in enumerate(reference, 1)]
+    return "\n".join(["REFERENCE:", *lines, "", "HYPOTHESIS:", _fold(hypothesis)])
+
+
+def known_prompts(folder: str = "labeling") -> tuple[str, ...]:
+    """Names of all prompts of a folder, sorted."""
+    return tuple(sorted(_versions(folder)))
 
 
 def resolve_prompts(names: str) -> tuple[str, ...]:
@@ -102,46 +113,53 @@ def resolve_prompts(names: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def _require_known(name: str) -> tuple[int, ...]:
-    versions = _versions()
+def _require_known(name: str, folder: str = "labeling") -> tuple[int, ...]:
+    versions = _versions(folder)
     if name not in versions:
-        close = difflib.get_close_matches(name.lower().replace("-", "_").replace(" ", "_"), ("all", *versions), n=1)
+        known = [*(["all"] if folder == "labeling" else []), *sorted(versions)]
+        close = difflib.get_close_matches(name.lower().replace("-", "_").replace(" ", "_"), known, n=1)
         hint = f"did you mean {close[0]!r}? " if close else ""
-        raise ValueError(f"no prompt {name!r}; {hint}known: all, {', '.join(sorted(versions))}")
+        raise ValueError(f"no prompt {name!r}; {hint}known: {', '.join(known)}")
     return versions[name]
 
 
-def _folder() -> Traversable:
-    return resources.files("prompts") / "labeling"
+def _folder(name: str) -> Traversable:
+    return resources.files("prompts") / name
 
 
 @cache
-def _versions() -> dict[str, tuple[int, ...]]:
+def _versions(folder: str) -> dict[str, tuple[int, ...]]:
     found: dict[str, list[int]] = {}
-    for file in _folder().iterdir():
+    for file in _folder(folder).iterdir():
         if match := _FILE.fullmatch(file.name):
             found.setdefault(match["name"], []).append(int(match["version"]))
     return {name: tuple(sorted(versions)) for name, versions in found.items()}
 
 
-def _read(path: str) -> str:
+def _read(folder: str, path: str) -> str:
     # Bytes, not text mode: the hash must not depend on a platform's line ends.
-    return _folder().joinpath(*path.split("/")).read_bytes().decode("utf-8")
+    return _folder(folder).joinpath(*path.split("/")).read_bytes().decode("utf-8")
 
 
-def _instructions(path: str) -> str:
+def _instructions(folder: str, path: str) -> str:
     import jinja2  # here, since `--help` must not pay for it
 
     environment = jinja2.Environment(
-        loader=jinja2.FunctionLoader(_read),
+        loader=jinja2.FunctionLoader(lambda part: _read(folder, part)),
         undefined=jinja2.StrictUndefined,
         autoescape=False,  # text for a model, not HTML
     )
     return environment.get_template(path).render().strip()
 
 
-def _examples(path: str) -> list[dict[str, Any]]:
-    return [json.loads(row) for row in _read(path).split("\n") if row.strip()]
+def _examples(folder: str, path: str) -> list[dict[str, Any]]:
+    return [json.loads(row) for row in _read(folder, path).split("\n") if row.strip()]
+
+
+def _render_example(example: dict[str, Any]) -> str:
+    if "report" in example:
+        return render_report((number, section, text) for number, section, text in example["report"])
+    return render_entailment(example["hypothesis"], example["reference"])
 
 
 def _compact(value: object) -> str:

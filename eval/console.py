@@ -1,0 +1,119 @@
+"""What the commands of `eval` show: progress and messages on standard error, tables on standard output."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Column, Table
+from rich.text import Text
+
+from labeling.runtime.keep import Tally
+
+_WIDTH = 110  # a file or pipe has no width of its own: wide enough for the tables
+_TITLES = {"rouge_l": "ROUGE-L", "chexbert": "CheXbert F1", "radfact": "RadFact", "incorrect_placement": "Placement F1"}
+
+
+class Screen:
+    """Everything the user sees of one run; texts of reports are never among it."""
+
+    def __init__(self, command: str) -> None:
+        self._command = command
+        self._out = Console(highlight=False, width=None if sys.stdout.isatty() else _WIDTH)
+        self._err = Console(stderr=True, highlight=False)
+
+    def error(self, message: str) -> None:
+        self._err.print(Text(f"{self._command}: {message}"), soft_wrap=True)
+
+    def say(self, message: str) -> None:
+        self._err.print(Text(message), soft_wrap=True)
+
+    def print(self, message: str) -> None:
+        self._out.print(Text(message), soft_wrap=True)
+
+    def table(self, table: Table) -> None:
+        self._out.print(table)
+
+    @contextlib.contextmanager
+    def progress(self, what: str, total: int) -> Iterator[Callable[[int], None]]:
+        """A live bar on a terminal, nothing elsewhere; give it how many are done."""
+        with self._bar() as bar:
+            task = bar.add_task(what, total=total)
+            yield lambda done: bar.update(task, completed=done)
+
+    @contextlib.contextmanager
+    def questions(self, what: str) -> Iterator[Callable[[str, int, Tally], None]]:
+        """A live bar for each stage of asking; give it the stage, its questions in all and its tally."""
+        with self._bar() as bar:
+            tasks: dict[str, Any] = {}
+
+            def on_stage(stage: str, total: int, tally: Tally) -> None:
+                if stage not in tasks:
+                    tasks[stage] = bar.add_task(f"{what} {stage}", total=total)
+                bar.update(tasks[stage], completed=tally.done, total=total)
+
+            yield on_stage
+
+    @contextlib.contextmanager
+    def waiting(self, what: str) -> Iterator[None]:
+        """A spinner on a terminal for what has no steps to count."""
+        with self._err.status(what) if self._err.is_terminal else contextlib.nullcontext():
+            yield
+
+    def _bar(self) -> Progress:
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        return Progress(*columns, console=self._err, disable=not self._err.is_terminal, refresh_per_second=5)
+
+    def scores(self, scores: Mapping[str, Any], output: Path, elapsed_s: float) -> None:
+        """The table of a paper, then what a reader must know."""
+        bootstrap, counts = scores["bootstrap"], scores["counts"]
+        patients = f" of {counts['patients']:,} patients" if counts["patients"] is not None else ""
+        title = (
+            f"{counts['scored']:,} studies{patients}; 95 % intervals: {bootstrap['replicates']:,} resamples of "
+            f"{'patients' if bootstrap['unit'] == 'patient' else 'studies'}, seed {bootstrap['seed']}"
+        )
+        self._out.print(Text(title))
+        table = Table(
+            Column("metric", no_wrap=True),
+            Column("point", justify="right"),
+            Column("median [95 % interval]", no_wrap=True),
+            Column("n", justify="right"),
+            Column("", no_wrap=True),
+        )
+        for figure in scores["figures"]:
+            if figure["group"] in ("headline", "detail"):
+                studies = scores["metrics"][figure["metric"]]["studies"]
+                style = "bold" if figure["group"] == "headline" else "dim"
+                table.add_row(
+                    Text(figure["label"], style=style),
+                    Text(percent(figure["point"]), style=style),
+                    Text(interval(figure), style=style),
+                    f"{studies:,}",
+                    _degenerate(figure["degenerate_share"]),
+                )
+        self._out.print(table)
+        for metric, found in scores["metrics"].items():
+            for note in found["notes"]:
+                self.print(f"{metric}: {note}")
+        for metric, reason in scores["not_computed"].items():
+            self.print(f"{metric}: not computed; {reason}")
+        self.say(f"{output}: scores.json, per_study.parquet, report.html in {elapsed_s:.1f} s")
+
+
+def percent(value: float | None) -> str:
+    """A share in percent with one decimal; "n/a" where it is undefined, never 0."""
+    return "n/a" if value is None else f"{100 * value:.1f}"
+
+
+def interval(figure: Mapping[str, Any]) -> str:
+    return f"{percent(figure['median'])} [{percent(figure['low'])}, {percent(figure['high'])}]"
+
+
+def _degenerate(share: float) -> str:
+    """How many resamples gave no figure (no positive was drawn)."""
+    return f"undefined in {100 * share:.1f} % of resamples" if share else ""
