@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -241,6 +242,53 @@ def score_reports(
     raise typer.Exit(score(config, flags))
 
 
+def compare_scores(
+    runs: Annotated[list[Path], typer.Argument(help="Two or more folders that score-reports wrote.")],
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write the comparison as JSON too.")] = None,
+    all_figures: Annotated[
+        bool, typer.Option("--all-figures", help="Compare every figure, not the headline ones alone.")
+    ] = False,
+    correction: Annotated[
+        Correction, typer.Option(help="How p is corrected for the number of tests.")
+    ] = Correction.HOLM,
+    replicates: Annotated[int, typer.Option(min=1, help="Bootstrap resamples.")] = 10_000,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the resamples.")] = 0,
+    iid: Annotated[bool, typer.Option("--iid", help="Resample studies although patients are known.")] = False,
+    allow_unlike: Annotated[
+        bool, typer.Option("--allow-unlike", help="Compare although settings or reference texts differ.")
+    ] = False,
+) -> None:
+    """Say whether systems differ, by a paired bootstrap on the studies that all runs share. Nothing is measured again.
+
+    Exit codes: 0 compared, 2 the runs cannot be compared, 1 the output cannot be written.
+    """
+    from eval.commands import compare
+
+    raise typer.Exit(
+        compare(
+            runs,
+            output,
+            all_figures=all_figures,
+            correction=correction.value,
+            replicates=replicates,
+            seed=seed,
+            iid=iid,
+            allow_unlike=allow_unlike,
+        )
+    )
+
+
+def compare_scores_main() -> None:
+    """The `compare-scores` command."""
+    _alone("compare-scores", compare_scores)
+
+
 def score_reports_main() -> None:
     """The `score-reports` command."""
-    typer.run(score_reports)
+    _alone("score-reports", score_reports)
+
+
+def _alone(name: str, command: Callable[..., None]) -> None:
+    one = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+    one.command(name=name)(command)
+    one()

@@ -13,10 +13,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Column, Table
 from rich.text import Text
 
+from eval.compare import Comparison
 from labeling.runtime.keep import Tally
 
 _WIDTH = 110  # a file or pipe has no width of its own: wide enough for the tables
-_TITLES = {"rouge_l": "ROUGE-L", "chexbert": "CheXbert F1", "radfact": "RadFact", "incorrect_placement": "Placement F1"}
+SIGNIFICANT = 0.05
 
 
 class Screen:
@@ -104,10 +105,58 @@ class Screen:
             self.print(f"{metric}: not computed; {reason}")
         self.say(f"{output}: scores.json, per_study.parquet, report.html in {elapsed_s:.1f} s")
 
+    def comparison(self, found: Comparison, correction: str, replicates: int) -> None:
+        """Each difference with its interval and corrected p."""
+        patients = f" of {found.patients:,} patients" if found.patients is not None else ""
+        self.print(
+            f"{found.studies:,} common studies{patients}; differences in points; 95 % intervals: {replicates:,} paired "
+            f"resamples of {'patients' if found.unit == 'patient' else 'studies'}"
+        )
+        tests = sum(one.p is not None for one in found.differences)
+        table = Table(
+            Column("metric"),
+            Column("first - second"),
+            Column("first", justify="right"),
+            Column("second", justify="right"),
+            Column("difference [95 % interval]", no_wrap=True),
+            Column("p", justify="right"),
+            Column(f"p ({correction}, {tests})", justify="right"),
+        )
+        for one in found.differences:
+            clear = one.p_adjusted is not None and one.p_adjusted < SIGNIFICANT
+            table.add_row(
+                one.label,
+                f"{one.first} - {one.second}",
+                percent(one.first_point),
+                percent(one.second_point),
+                Text(
+                    f"{percent(one.difference, sign=True)} [{percent(one.low, sign=True)}, "
+                    f"{percent(one.high, sign=True)}]",
+                    style="bold" if clear else "",
+                ),
+                p_value(one.p),
+                p_value(one.p_adjusted),
+            )
+        self._out.print(table)
+        for run, count in found.left_out.items():
+            if count:
+                self.print(f"{run}: {count:,} studies are not in every run and are left out")
+        for setting in found.unlike:
+            self.print(f"--allow-unlike: {setting}")
+        if tests * 2 / (replicates + 1) > SIGNIFICANT:
+            self.print(
+                f"{replicates:,} resamples cannot show p below {SIGNIFICANT:g} for {tests} tests; give more with "
+                "--replicates"
+            )
 
-def percent(value: float | None) -> str:
+
+def p_value(p: float | None) -> str:
+    return "n/a" if p is None else f"{p:.4f}" if p < 0.1 else f"{p:.2f}"
+
+
+def percent(value: float | None, *, sign: bool = False) -> str:
     """A share in percent with one decimal; "n/a" where it is undefined, never 0."""
-    return "n/a" if value is None else f"{100 * value:.1f}"
+    return "n/a" if value is None else f"{100 * value:{'+' if sign else ''}.1f}"
 
 
 def interval(figure: Mapping[str, Any]) -> str:
