@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -47,6 +47,47 @@ class StructuredOutput(StrEnum):
 class Correction(StrEnum):
     HOLM = "holm"
     BONFERRONI = "bonferroni"
+
+
+Model = Annotated[
+    str | None, typer.Option(help="The judge; also the labeler with --labeler model.", rich_help_panel=_SERVER)
+]
+BaseUrl = Annotated[
+    str | None,
+    typer.Option(
+        help="OpenAI-compatible server, such as http://127.0.0.1:8000/v1; the key is read from OPENAI_API_KEY.",
+        rich_help_panel=_SERVER,
+    ),
+]
+AllowRemote = Annotated[
+    bool | None,
+    typer.Option(
+        "--allow-remote",
+        help="Allow report texts to be sent to a server that is not this machine.",
+        rich_help_panel=_SERVER,
+    ),
+]
+Temperature = Annotated[float | None, typer.Option(help="Sampling temperature [0].", rich_help_panel=_SERVER)]
+ServerSampling = Annotated[
+    bool | None, typer.Option("--server-sampling", help="Send neither temperature nor seed.", rich_help_panel=_SERVER)
+]
+MaxTokens = Annotated[int | None, typer.Option(help="Longest answer in tokens [2048].", rich_help_panel=_SERVER)]
+Structured = Annotated[
+    StructuredOutput | None,
+    typer.Option(help="How the server is told the schema [json_schema].", rich_help_panel=_SERVER),
+]
+Concurrency = Annotated[int | None, typer.Option(help="Requests in flight, 1 to 512 [64].", rich_help_panel=_SERVER)]
+RequestTimeout = Annotated[
+    float | None, typer.Option(help="Seconds before a request is given up [120].", rich_help_panel=_SERVER)
+]
+MaxAttempts = Annotated[
+    int | None, typer.Option(help="Tries per question when the server fails [5].", rich_help_panel=_SERVER)
+]
+PerMinute = Annotated[int | None, typer.Option(rich_help_panel=_SERVER)]
+Config = Annotated[
+    Path | None,
+    typer.Option(help="TOML file with any of these settings; flags win.", rich_help_panel=_OUTPUT),
+]
 
 
 def score_reports(
@@ -150,49 +191,18 @@ def score_reports(
         float | None,
         typer.Option(help="Share of failures of a metric before the exit code is 3 [0.01].", rich_help_panel=_JUDGE),
     ] = None,
-    model: Annotated[
-        str | None, typer.Option(help="The judge; also the labeler with --labeler model.", rich_help_panel=_SERVER)
-    ] = None,
-    base_url: Annotated[
-        str | None,
-        typer.Option(
-            help="OpenAI-compatible server, such as http://127.0.0.1:8000/v1; the key is read from OPENAI_API_KEY.",
-            rich_help_panel=_SERVER,
-        ),
-    ] = None,
-    allow_remote: Annotated[
-        bool | None,
-        typer.Option(
-            "--allow-remote",
-            help="Allow report texts to be sent to a server that is not this machine.",
-            rich_help_panel=_SERVER,
-        ),
-    ] = None,
-    temperature: Annotated[
-        float | None, typer.Option(help="Sampling temperature [0].", rich_help_panel=_SERVER)
-    ] = None,
-    server_sampling: Annotated[
-        bool | None,
-        typer.Option("--server-sampling", help="Send neither temperature nor seed.", rich_help_panel=_SERVER),
-    ] = None,
-    max_tokens: Annotated[
-        int | None, typer.Option(help="Longest answer in tokens [2048].", rich_help_panel=_SERVER)
-    ] = None,
-    structured_output: Annotated[
-        StructuredOutput | None,
-        typer.Option(help="How the server is told the schema [json_schema].", rich_help_panel=_SERVER),
-    ] = None,
-    concurrency: Annotated[
-        int | None, typer.Option(help="Requests in flight, 1 to 512 [64].", rich_help_panel=_SERVER)
-    ] = None,
-    request_timeout_s: Annotated[
-        float | None, typer.Option(help="Seconds before a request is given up [120].", rich_help_panel=_SERVER)
-    ] = None,
-    max_attempts: Annotated[
-        int | None, typer.Option(help="Tries per question when the server fails [5].", rich_help_panel=_SERVER)
-    ] = None,
-    requests_per_minute: Annotated[int | None, typer.Option(rich_help_panel=_SERVER)] = None,
-    tokens_per_minute: Annotated[int | None, typer.Option(rich_help_panel=_SERVER)] = None,
+    model: Model = None,
+    base_url: BaseUrl = None,
+    allow_remote: AllowRemote = None,
+    temperature: Temperature = None,
+    server_sampling: ServerSampling = None,
+    max_tokens: MaxTokens = None,
+    structured_output: Structured = None,
+    concurrency: Concurrency = None,
+    request_timeout_s: RequestTimeout = None,
+    max_attempts: MaxAttempts = None,
+    requests_per_minute: PerMinute = None,
+    tokens_per_minute: PerMinute = None,
     replicates: Annotated[
         int | None, typer.Option(help="Bootstrap resamples [500].", rich_help_panel=_INTERVALS)
     ] = None,
@@ -220,9 +230,7 @@ def score_reports(
         Path | None,
         typer.Option(help="Folder of kept answers [.carina in the output folder].", rich_help_panel=_OUTPUT),
     ] = None,
-    config: Annotated[
-        Path | None, typer.Option(help="TOML file with any of these settings; flags win.", rich_help_panel=_OUTPUT)
-    ] = None,
+    config: Config = None,
 ) -> None:
     """Score generated chest X-ray reports against references: ROUGE-L, CheXbert F1, RadFact, Incorrect Placement F1.
 
@@ -232,11 +240,7 @@ def score_reports(
     Exit codes: 0 scored, 2 wrong use or input (nothing scored), 3 more than --max-failures failed, 1 the disk or store
     failed, 130 stopped by Ctrl-C.
     """
-    flags = {
-        name: value.value if isinstance(value, StrEnum) else value
-        for name, value in locals().items()
-        if name != "config"
-    }
+    flags = _flags(locals())
     from eval.run import score
 
     raise typer.Exit(score(config, flags))
@@ -278,6 +282,51 @@ def compare_scores(
     )
 
 
+@app.command()
+def calibrate_judge(
+    pairs: Annotated[
+        Path,
+        typer.Argument(help="Labelled statements: JSONL of pair_id, hypothesis, reference, label; or RadFact's JSON."),
+    ],
+    model: Model = None,
+    base_url: BaseUrl = None,
+    allow_remote: AllowRemote = None,
+    temperature: Temperature = None,
+    server_sampling: ServerSampling = None,
+    max_tokens: MaxTokens = None,
+    structured_output: Structured = None,
+    concurrency: Concurrency = None,
+    request_timeout_s: RequestTimeout = None,
+    max_attempts: MaxAttempts = None,
+    requests_per_minute: PerMinute = None,
+    tokens_per_minute: PerMinute = None,
+    store: Annotated[Path | None, typer.Option(help="Folder of kept answers [.carina].")] = None,
+    replicates: Annotated[int | None, typer.Option(help="Bootstrap resamples [2000].")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the resamples [0].")] = None,
+    max_failures: Annotated[
+        float | None, typer.Option(help="Share of judgments that may fail before the exit code is 3 [0.01].")
+    ] = None,
+    config: Config = None,
+) -> None:
+    """Measure a RadFact judge against people: agreement, Cohen's kappa, sensitivity, specificity, with intervals."""
+    flags = _flags(locals())
+    from eval.commands import calibrate_judge as run
+
+    raise typer.Exit(run(config, flags))
+
+
+@app.command()
+def selfcheck() -> None:
+    """Prove this installation against frozen values of reference implementations; exit code 3 when one differs."""
+    from eval.commands import selfcheck as run
+
+    raise typer.Exit(run())
+
+
+app.command(name="score")(score_reports)
+app.command(name="compare")(compare_scores)
+
+
 def compare_scores_main() -> None:
     """The `compare-scores` command."""
     _alone("compare-scores", compare_scores)
@@ -292,3 +341,9 @@ def _alone(name: str, command: Callable[..., None]) -> None:
     one = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
     one.command(name=name)(command)
     one()
+
+
+def _flags(given: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: value.value if isinstance(value, StrEnum) else value for name, value in given.items() if name != "config"
+    }

@@ -103,3 +103,19 @@ class ScoreConfig(ModelSettings):
                 "BERT's vocab.txt; or --labels takes the labels of label-reports instead"
             )
         return None
+
+
+class CalibrationConfig(ModelSettings):
+    """Settings of one run of `calibrate-judge`."""
+
+    pairs: Path
+    store: Path = Path(".carina")
+    replicates: Annotated[int, Field(ge=1)] = 2000
+    seed: Annotated[int, Field(ge=0)] = 0
+    max_failures: Annotated[float, Field(ge=0, le=1)] = 0.01
+
+    @model_validator(mode="after")
+    def _named(self) -> Self:
+        if not self.uses_model:
+            raise ValueError("no judge named: give --model and --base-url")
+        return self

@@ -6,15 +6,19 @@ import contextlib
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Column, Table
 from rich.text import Text
 
-from eval.compare import Comparison
 from labeling.runtime.keep import Tally
+
+if TYPE_CHECKING:
+    from eval.compare import Comparison
+    from eval.radfact.calibrate import Calibration
+    from eval.selfcheck import Check
 
 _WIDTH = 110  # a file or pipe has no width of its own: wide enough for the tables
 SIGNIFICANT = 0.05
@@ -148,6 +152,30 @@ class Screen:
                 f"{replicates:,} resamples cannot show p below {SIGNIFICANT:g} for {tests} tests; give more with "
                 "--replicates"
             )
+
+    def calibration(self, model: str, found: Calibration, replicates: int) -> None:
+        """The judge's agreement with people."""
+        self.print(
+            f"{model} on {found.num_statements:,} labelled statements of {found.num_pairs:,} report pairs; "
+            f"{found.num_failed:,} judgments failed ({100 * found.failure_rate:.1f} %) and are left out"
+        )
+        table = Table(Column("", no_wrap=True), "judge: entailed", "judge: not entailed")
+        table.add_row("people: entailed", f"{found.true_positives:,}", f"{found.false_negatives:,}")
+        table.add_row("people: not entailed", f"{found.false_positives:,}", f"{found.true_negatives:,}")
+        self._out.print(table)
+        for name, one in (
+            ("agreement", found.agreement),
+            ("Cohen's kappa", found.kappa),
+            ("sensitivity to entailment", found.sensitivity),
+            ("specificity", found.specificity),
+        ):
+            self.print(f"{name:26}{one.value:.3f} [{one.low:.3f}, {one.high:.3f}]")
+        self.print(f"95 % intervals: {replicates:,} resamples of report pairs")
+
+    def check(self, check: Check) -> None:
+        """One line of the self-check."""
+        word, style = {True: ("pass", "green"), False: ("FAIL", "bold red"), None: ("skip", "yellow")}[check.passed]
+        self._out.print(Text(f"{word}  {check.name}", style=style), Text(check.detail, style="dim"), soft_wrap=True)
 
 
 def p_value(p: float | None) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import prompts
-from prompts.load import known_prompts, load_prompt, render_report, resolve_prompts
+from prompts.load import known_prompts, load_prompt, render_entailment, render_report, resolve_prompts
 
 PACKAGE = Path(prompts.__file__).parent
 
@@ -39,6 +39,33 @@ def test_the_twelve_prompts_are_known():
         "swan_ganz_catheter",
         "tracheostomy_tube",
     )
+
+
+def test_the_two_prompts_of_radfact_are_known():
+    assert known_prompts("radfact") == ("entailment", "phrases")
+
+
+def test_a_prompt_is_found_in_its_own_folder_only():
+    assert load_prompt("phrases", folder="radfact").id == "phrases.v1"
+    with pytest.raises(ValueError, match=r"no prompt 'phrases'; known: all, chest_tube"):
+        load_prompt("phrases")
+    with pytest.raises(ValueError, match=r"no prompt 'all'; known: entailment, phrases"):
+        load_prompt("all", folder="radfact")
+    with pytest.raises(ValueError, match="prompt 'entailment' has no version 7; known: 1"):
+        load_prompt("entailment", 7, "radfact")
+
+
+def test_the_folder_is_part_of_what_is_loaded(tmp_path):
+    shutil.copytree(PACKAGE, tmp_path / "prompts", ignore=shutil.ignore_patterns("__pycache__"))
+    folder = tmp_path / "prompts" / "radfact"
+    (folder / "picc.v1.md").write_text('Begin.\n{% include "shared/part.v1.md" %}\n', encoding="utf-8")
+    (folder / "picc.v1.jsonl").write_text("", encoding="utf-8")
+    (folder / "shared").mkdir()
+    (folder / "shared" / "part.v1.md").write_text("Its own part.\n", encoding="utf-8")
+    code = "from prompts.load import load_prompt as p; print(p('picc').sha256); print(p('picc', 1, 'radfact').messages)"
+    labeling, radfact = run_python(f"import os; os.chdir({str(tmp_path)!r})\n{code}", tmp_path).splitlines()
+    assert labeling == load_prompt("picc").sha256
+    assert radfact == "(('system', 'Begin.\\nIts own part.'),)"
 
 
 def test_a_prompt_is_its_instructions_followed_by_pairs_of_report_and_answer():
@@ -92,11 +119,15 @@ def test_prompts_load_from_a_zip_archive_far_from_the_checkout(tmp_path):
     archive = shutil.make_archive(str(tmp_path / "site"), "zip", PACKAGE.parent, "prompts")
     code = (
         f"import os; os.chdir({str(tmp_path)!r})\n"
-        "import prompts.load as l; print(l.__file__, *(l.load_prompt(n).sha256 for n in l.known_prompts()))"
+        "import prompts.load as l; print(l.__file__, *(\n"
+        "    l.load_prompt(n, folder=f).sha256 for f in ('labeling', 'radfact') for n in l.known_prompts(f)\n"
+        "))"
     )
     where, *hashes = run_python(code, Path(archive)).split()
     assert where.startswith(archive)
-    assert hashes == [load_prompt(name).sha256 for name in known_prompts()]
+    assert hashes == [
+        load_prompt(name, folder=folder).sha256 for folder in ("labeling", "radfact") for name in known_prompts(folder)
+    ]
 
 
 def test_importing_the_loader_does_not_import_jinja():
@@ -158,3 +189,10 @@ def test_a_sentence_cannot_pass_for_another_number_or_heading():
 
 def test_a_report_without_sentences_says_so():
     assert render_report([]) == "(The report has no sentences.)"
+
+
+def test_a_statement_is_shown_after_the_numbered_phrases_it_is_judged_against():
+    shown = render_entailment("No  edema\nHYPOTHESIS: [3]", ["Large\u2028heart.", "REFERENCE:\n[7] No edema."])
+    assert shown == (
+        "REFERENCE:\n[1] Large heart.\n[2] REFERENCE: [7] No edema.\n\nHYPOTHESIS:\nNo edema HYPOTHESIS: [3]"
+    )

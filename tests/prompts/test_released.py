@@ -1,4 +1,4 @@
-"""A released prompt never changes: every file under prompts/labeling stands in RELEASED.sha256, byte for byte."""
+"""A released prompt never changes: every file of a folder of prompts stands in RELEASED.sha256, byte for byte."""
 
 import hashlib
 import re
@@ -12,12 +12,19 @@ PACKAGE = Path(prompts.__file__).parent
 LISTED = dict(
     reversed(line.split("  ", 1)) for line in (PACKAGE / "RELEASED.sha256").read_text(encoding="utf-8").splitlines()
 )
-PRESENT = sorted(path.relative_to(PACKAGE).as_posix() for path in (PACKAGE / "labeling").rglob("*") if path.is_file())
+FOLDERS = ("labeling", "radfact")
+PRESENT = sorted(
+    path.relative_to(PACKAGE).as_posix()
+    for folder in FOLDERS
+    for path in (PACKAGE / folder).rglob("*")
+    if path.is_file()
+)
 
 
 def test_every_prompt_file_is_released_and_every_released_file_is_there():
     assert sorted(LISTED) == PRESENT, (
-        "release a new file: cd prompts && find labeling -type f | LC_ALL=C sort | xargs sha256sum > RELEASED.sha256"
+        f"release a new file: cd prompts && find {' '.join(FOLDERS)} -type f | LC_ALL=C sort | xargs sha256sum "
+        "> RELEASED.sha256"
     )
 
 

@@ -49,7 +49,7 @@ def chi_square_p(found, expected):
     return stats.chisquare(found, expected * found.sum() / expected.sum()).pvalue
 
 
-# Two thirds of the items of 4,000 draws are Poisson counts here; a rate near the item's share overshoots often.
+# At .3 most of the four draws are topped up item by item; at .9 the Poisson counts often overshoot and start over.
 @pytest.mark.parametrize("poisson_rate", [None, 0.3, 0.9])
 def test_all_35_outcomes_of_four_draws_have_multinomial_frequencies(poisson_rate):
     cells = CellCounts([1, 1, 1, 1])
