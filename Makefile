@@ -5,9 +5,12 @@ BIN := $(VENV)/bin
 
 .PHONY: demo test check bench test-llm clean
 
-# Labels the example reports with the built-in rules and prints the tables.
+# Labels the example reports and scores two generators, with the built-in rules, and prints the tables.
 demo: $(VENV)/.core
 	$(BIN)/label-reports --prompt all examples/icu_reports.csv -o labels.jsonl
+	$(BIN)/score-reports examples/predictions.jsonl examples/references.jsonl -o scores/ --subgroups sex,setting
+	$(BIN)/score-reports examples/predictions_baseline.jsonl examples/references.jsonl -o scores_baseline/
+	$(BIN)/compare-scores scores/ scores_baseline/
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest

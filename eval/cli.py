@@ -174,8 +174,9 @@ def score_reports(
         typer.Option(help="BERT's vocab.txt [beside the checkpoint].", rich_help_panel=_NETWORK),
     ] = None,
     device: Annotated[Device | None, typer.Option(help="Where CheXbert runs [auto].", rich_help_panel=_NETWORK)] = None,
-    batch_size: Annotated[
-        int | None, typer.Option(help="Reports CheXbert labels at once [32].", rich_help_panel=_NETWORK)
+    batch_tokens: Annotated[
+        int | None,
+        typer.Option(help="Tokens CheXbert reads at once [1,024 on a CPU, else 16,384].", rich_help_panel=_NETWORK),
     ] = None,
     compat: Annotated[
         Compat | None,

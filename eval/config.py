@@ -44,7 +44,7 @@ class ScoreConfig(ModelSettings):
     chexbert_revision: str | None = None
     chexbert_vocab: Path | None = None
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    batch_size: Annotated[int, Field(ge=1)] = 32
+    batch_tokens: Annotated[int, Field(ge=1)] | None = None
 
     compat: Literal["radfact"] | None = None
     replay: Path | None = None

@@ -71,7 +71,7 @@ def measure_chexbert(
     revision: str | None,
     vocab: Any,
     device: str,
-    batch_size: int,
+    batch_tokens: int | None,
     on_done: OnDone,
 ) -> Measured:
     """Labels of CheXbert for both texts of every study.
@@ -83,7 +83,7 @@ def measure_chexbert(
 
     labeler = load_chexbert(checkpoint, revision=revision, vocab=vocab, device=device)
     texts = [one.prediction for one in studies] + [one.reference for one in studies]
-    codes_NC = labeler.label_texts(texts, batch_size=batch_size, on_progress=lambda done: on_done(done // 2))
+    codes_NC = labeler.label_texts(texts, batch_tokens=batch_tokens, on_progress=lambda done: on_done(done // 2))
     columns = label_columns(codes_NC[: len(studies)], codes_NC[len(studies) :], "chexbert")
     settings = {
         "labels": "CheXbert",

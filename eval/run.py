@@ -148,7 +148,7 @@ class _Run:
                         revision=config.chexbert_revision,
                         vocab=config.chexbert_vocab,
                         device=config.device,
-                        batch_size=config.batch_size,
+                        batch_tokens=config.batch_tokens,
                         on_done=on_done,
                     )
                 )

@@ -41,7 +41,7 @@ class ChexbertLabeler:
         return ids
 
     def label_texts(
-        self, texts: Sequence[str], *, batch_size: int = 32, on_progress: Callable[[int], None] | None = None
+        self, texts: Sequence[str], *, batch_tokens: int | None = None, on_progress: Callable[[int], None] | None = None
     ) -> npt.NDArray[np.int8]:
         """Class codes (N, C): 0 blank, 1 positive, 2 negative, 3 uncertain.
 
@@ -50,14 +50,17 @@ class ChexbertLabeler:
 
         Args:
             texts: reports; "" and white space are reports too.
-            batch_size: reports of one forward pass.
+            batch_tokens: at most so many tokens, padding included, in a forward pass (a longer report goes alone);
+                None: 1,024 on a CPU, where more would no longer fit its caches, else 16,384.
             on_progress: called after each batch with the number of reports labelled so far.
 
         Raises:
-            ValueError: a text is no string or holds half a character, or `batch_size` is not positive.
+            ValueError: a text is no string or holds half a character, or `batch_tokens` is not positive.
         """
-        if batch_size < 1:
-            raise ValueError(f"batch_size is {batch_size}, not positive")
+        if batch_tokens is None:
+            batch_tokens = 1024 if self.device.type == "cpu" else 16384
+        if batch_tokens < 1:
+            raise ValueError(f"batch_tokens is {batch_tokens}, not positive")
         rows_of: dict[tuple[int, ...], list[int]] = {}
         for row, text in enumerate(texts):
             if not isinstance(text, str):
@@ -69,9 +72,10 @@ class ChexbertLabeler:
             rows_of.setdefault(ids, []).append(row)
         codes_NC = np.empty((len(texts), len(CLASSES)), dtype=np.int8)
         longest_first = sorted(rows_of, key=len, reverse=True)  # memory runs out in the first batch or never
-        done = 0
-        for start in range(0, len(longest_first), batch_size):
-            batch = longest_first[start : start + batch_size]
+        start = done = 0
+        while start < len(longest_first):
+            batch = longest_first[start : start + max(1, batch_tokens // len(longest_first[start]))]
+            start += len(batch)
             codes_BC = self.logits(batch).argmax(dim=-1).to(torch.int8).numpy()  # the first code of a tie, as upstream
             for ids, codes_C in zip(batch, codes_BC, strict=True):
                 codes_NC[rows_of[ids]] = codes_C
