@@ -57,6 +57,7 @@ _SEEN = (
     "seen/identified/visualized/visualised/demonstrated/evident/present/appreciated/detected/noted/apparent/observed/"
     "shown/found/recognized/discerned/visible/suggested"
 )
+_FILM = "film/films/study/studies/exam/examination/radiograph/radiographs/image/images/one/ones"
 _SOME = "some/further/slight/mild/moderate/minimal/continued/continuing/progressive/ongoing/gradual/marked/early"
 _PARTLY = "partially/partly/nearly/mostly/almost/incompletely/largely/partial/near/incomplete"
 
@@ -90,7 +91,13 @@ CUES: dict[Kind, dict[str, str]] = {
         ),
     },
     Kind.COMPARISON: {
-        "new": "new|newly|developed|development|developing|new from/since prior",
+        # what was not there before is there now: "a nodule, not seen on the prior film"
+        "new": (
+            "new|newly|developed|development|developing|new from/since prior|"
+            f"not be? {_SEEN} previously/before|not previously/before be? {_SEEN}|"
+            f"not be? {_SEEN} on/in prior/earlier/preceding/yesterday {_FILM}?|"
+            f"be? absent previously/before|be? absent on/in prior/earlier/preceding/yesterday {_FILM}?"
+        ),
         "worse": (
             "worse|worsened|worsening|progressed|progression|progressive|progressively|progressing|"
             "more prominent/extensive/pronounced/conspicuous|grown|larger than before/prior|"

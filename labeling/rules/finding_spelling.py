@@ -9,7 +9,7 @@ _FILLERS = (
     "appreciably definite definitely definitively clearly clinically interval focal discrete obvious convincing "
     "convincingly radiographic radiographically grossly overt overtly very quite somewhat fairly overall "
     "relatively "
-    "essentially previous also measurable demonstrable certain frank confluent interim our which still "
+    "essentially also measurable demonstrable certain frank confluent interim our which still "
     "identifiable adjacent overlying underlying accompanying superimposed compressive esp resp "
     "confidently reliably safely"
 )
@@ -17,6 +17,7 @@ _FILLERS = (
 SPELLINGS: dict[str, str] = {
     **dict.fromkeys(_FILLERS.split(), ""),
     **dict.fromkeys("is are was were been being am".split(), "be"),
+    "previous": "prior",
     "/": "slash",
     "s/p": "statuspost",
     "h/o": "history",
