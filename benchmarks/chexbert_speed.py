@@ -1,14 +1,14 @@
 """How fast CheXbert labels: in batches of similar length, one report at a time, and in batches as they come.
 
-    python benchmarks/chexbert_speed.py [--reports 96] [--threads 1] [--device auto] [--layers 12]
+    python benchmarks/chexbert_speed.py [--reports 64] [--words 10 150] [--threads 1] [--device auto]
 
-The network has the full size of the published one (BERT-base) and random weights, the reports are invented, of 10 to
-150 words, no two alike. "One by one" is a forward pass a report, without padding, as f1chexbert does it; "as they
+The network has the full size of the published one (BERT-base) and random weights, the reports are invented, no two
+alike. "One by one" is a forward pass a report, without padding, as f1chexbert does it; "as they
 come" is batches of 18 padded to their longest, as the original label.py does it. All three run in one process on the
 same number of threads, the best of the passes counts, and the labels must be the same.
 
-On a CPU the arithmetic of a BERT-base limits all three: a report of 100 tokens already keeps a core busy, so that
-batches gain little but for short reports. On a GPU, or on many cores, a single report leaves most of it idle.
+On one core the arithmetic of a BERT-base limits all three: from some 60 tokens on, a single report keeps the core
+busy, so batches gain much for short reports only (`--words 5 15`). Larger batches than the labeler's own lose there.
 """
 
 from __future__ import annotations
@@ -49,10 +49,10 @@ def invented_labeler(layers: int, device: str) -> ChexbertLabeler:
     return ChexbertLabeler(model.to(device), tokenizer, torch.device(device), "invented", "invented")
 
 
-def invented_reports(count: int) -> list[str]:
-    """Reports of 10 to 150 words."""
+def invented_reports(count: int, fewest: int, most: int) -> list[str]:
+    """Reports of `fewest` to `most` words."""
     chance = random.Random(0)
-    return [" ".join(chance.choices(WORDS, k=chance.randint(10, 150))) for _ in range(count)]
+    return [" ".join(chance.choices(WORDS, k=chance.randint(fewest, most))) for _ in range(count)]
 
 
 def one_by_one(labeler: ChexbertLabeler, reports: list[str]) -> Codes:
@@ -70,9 +70,10 @@ def as_they_come(labeler: ChexbertLabeler, reports: list[str]) -> Codes:
 def main() -> int:
     """Print the table; the exit code is 1 when two ways give other labels."""
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    options.add_argument("--reports", type=int, default=96)
+    options.add_argument("--reports", type=int, default=64)
+    options.add_argument("--words", type=int, nargs=2, default=(10, 150), metavar=("FEWEST", "MOST"))
     options.add_argument("--layers", type=int, default=12, help="fewer: a quick look, not the published network")
-    options.add_argument("--batch-size", type=int, default=32, help="of our batches")
+    options.add_argument("--batch-tokens", type=int, help="of our batches; default: the labeler's own")
     options.add_argument("--threads", type=int, default=1)
     options.add_argument("--passes", type=int, default=2)
     options.add_argument("--device", default="auto", help="cpu, cuda, or auto")
@@ -80,13 +81,11 @@ def main() -> int:
     torch.set_num_threads(given.threads)
     device = ("cuda" if torch.cuda.is_available() else "cpu") if given.device == "auto" else given.device
     labeler = invented_labeler(given.layers, device)
-    reports = invented_reports(given.reports)
+    reports = invented_reports(given.reports, *given.words)
     ways: dict[str, Callable[[], Codes]] = {
         "one by one": lambda: one_by_one(labeler, reports),
         "batches of 18 as they come": lambda: as_they_come(labeler, reports),
-        f"label_texts, batches of {given.batch_size}": lambda: labeler.label_texts(
-            reports, batch_size=given.batch_size
-        ),
+        "label_texts": lambda: labeler.label_texts(reports, batch_tokens=given.batch_tokens),
     }
     labels: dict[str, Codes] = {}
     wall: dict[str, list[float]] = {way: [] for way in ways}

@@ -192,22 +192,31 @@ def _changed_references(tables: Sequence[Table]) -> int:
 
 def _share_failures(tables: Sequence[Table]) -> None:
     """A study that could not be measured in one run counts in none, metric by metric."""
-    watched: dict[str, tuple[str, ...]] = {
-        "incorrect_placement_": ("incorrect_placement_tp_chest_tube",),
-        "radfact_": ("radfact_prediction_phrases", "radfact_reference_phrases"),
-    }
+    watched: dict[str, tuple[str, ...]] = {"incorrect_placement_": ("incorrect_placement_tp_chest_tube",)}
     watched |= {
         f"{prefix}_": tuple(f"{prefix}_{side}_no_finding" for side in ("prediction", "reference"))
         for prefix in LABEL_TITLES
     }
-    for prefix, names in watched.items():
-        missing = [_missing(table[name]) for table in tables for name in names if name in table]
+    found = {
+        prefix: [_missing(table[name]) for table in tables for name in names if name in table]
+        for prefix, names in watched.items()
+    }
+    found["radfact_"] = [_unjudged(table) for table in tables if "radfact_precision" in table]
+    for prefix, missing in found.items():
         if missing:
             failed_N = np.any(missing, axis=0)
             for table in tables:
                 for name in table:
                     if name.startswith(prefix):
                         table[name][failed_N] = np.nan if table[name].dtype.kind == "f" else None
+
+
+def _unjudged(table: Table) -> npt.NDArray[np.bool_]:
+    """Studies that have phrases, or may have, and no score of them. A report without phrases is no failure."""
+    unjudged_N = np.zeros(len(table[STUDY_ID]), dtype=bool)
+    for side, score in (("prediction", "radfact_precision"), ("reference", "radfact_recall")):
+        unjudged_N |= np.isnan(table[score]) & (table[f"radfact_{side}_phrases"] != 0)  # NaN, too, is not 0
+    return unjudged_N
 
 
 def _missing(values_N: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:

@@ -70,7 +70,7 @@ def ratio(sums: Floats) -> Floats:
 
 
 def mean_figure(name: str, label: str, metric: str, values_N: Floats, group: Group = Group.HEADLINE) -> Figure:
-    """The mean of a score over the studies that have one (NaN: has none)."""
-    there = np.isfinite(values_N)
+    """The mean of a score over the studies that have one (NaN: has none; infinite values are refused)."""
+    there = ~np.isnan(values_N)
     sums = np.column_stack([np.where(there, values_N, 0.0), there.astype(np.float64)])
     return Figure(name, label, metric, group, sums, ratio)

@@ -18,14 +18,15 @@ import numpy.typing as npt
 
 from eval.chexpert import CLASSES, NO_LABELS, Mention, label_columns, zero_support
 from eval.figures import Columns
-from eval.label_rows import RowSource
+from eval.label_rows import LabelFile, RowSource
 from eval.pairs import Study
 from eval.placement import excluded_studies, placement_columns
 from eval.radfact.judge import Judge, OnProgress
 from eval.radfact.judgments import Judgments, ReportPair, StudyJudgments, replay
-from eval.radfact.score import count_failures, failure_bounds, radfact_columns
+from eval.radfact.score import Bounds, count_failures, failure_bounds, radfact_columns
 from eval.rouge import rouge_l_scores
 from labeling.crosswalk import chexpert14
+from labeling.runtime.engine import EngineError
 from labeling.schema import LabelRow
 
 OnDone = Callable[[int], None]  # studies done so far
@@ -113,6 +114,7 @@ async def measure_label_rows(
 
     Raises:
         ValueError: a row is of other texts, or was not asked what is needed; or no study has rows on both sides.
+        EngineError: the same, where the rows were to be made now.
     """
     codes: dict[str, list[npt.NDArray[np.int8]]] = {"prediction": [], "reference": []}
     placements: list[dict[str, npt.NDArray[Any]]] = []
@@ -140,7 +142,10 @@ async def measure_label_rows(
         on_done(done)
     failed = len({key.split(" ", 1)[1] for key in reasons})
     if failed == len(studies):
-        raise ValueError(f"no study has labels on both sides: {next(iter(reasons.values()))}")
+        first, why = next(iter(reasons.items()))
+        source = prediction_source if first.startswith("prediction ") else reference_source
+        message = f"no study has labels on both sides: {why}"
+        raise ValueError(message) if isinstance(source, LabelFile) else EngineError(message)
     settings: dict[str, Any] = {f"{side}_labels": ", ".join(sorted(found)) for side, found in origins.items()}
     notes = _origin_notes(origins)
     if failed:
@@ -182,21 +187,36 @@ def measure_radfact(found: Sequence[StudyJudgments], judge: Mapping[str, Any], c
     """RadFact's scores from judgments; see `eval.radfact.score` for what failures do."""
     columns = radfact_columns(found, compat)
     failures = count_failures(columns)
-    bounds = failure_bounds(columns)
+    bounds: Bounds | None = failure_bounds(columns)
+    if bounds is not None and not np.isfinite(bounds).all():  # nobody has a phrase: undefined whatever the judge says
+        bounds = None
     rate = max(failures.report_rate, failures.judgment_rate)
     notes = []
     if failures.failed_reports or failures.failed_judgments:
         notes.append(
             f"{failures.failed_reports:,} of {failures.reports:,} reports and {failures.failed_judgments:,} of "
-            f"{failures.judgments:,} judgments failed; logical F1 lies between {100 * bounds.low:.1f} (all of them "
-            f"wrong) and {100 * bounds.high:.1f} (all right)"
+            f"{failures.judgments:,} judgments failed, most of them by: {_commonest_reason(found)}"
         )
+        if bounds is not None:
+            notes.append(
+                f"logical F1 lies between {100 * bounds.low:.1f} (all failed ones wrong) and {100 * bounds.high:.1f} "
+                "(all right)"
+            )
     if compat:
         notes.append("failures treated as the package RadFact does: not entailed, or the study left out (--compat)")
     undefined = np.isnan(columns["radfact_precision"]) & np.isnan(columns["radfact_recall"])
-    details = {"failures": failures._asdict(), "logical_f1_bounds": bounds._asdict()}
+    details = {"failures": failures._asdict(), "logical_f1_bounds": bounds._asdict() if bounds else None}
     settings = {"judge": dict(judge), "failed_judgments": "as RadFact" if compat else "left out, counted"}
     return Measured("radfact", dict(columns), settings, notes, int(undefined.sum()), rate, details)
+
+
+def _commonest_reason(found: Sequence[StudyJudgments]) -> str:
+    reasons: Counter[str] = Counter()
+    for study in found:
+        for _, side in study.sides:
+            failures = [side.split_failure, *(verdict.failure for _, verdict in side.phrases)]
+            reasons.update(one.reason for one in failures if one is not None)
+    return reasons.most_common(1)[0][0]
 
 
 def _report_pairs(studies: Sequence[Study]) -> list[ReportPair]:

@@ -66,6 +66,7 @@ class _Side(NamedTuple):
     patients: dict[str, str | None] | None
     groups: dict[str, tuple[str | None, ...]]
     twice: tuple[str, ...]
+    columns: tuple[str, ...]
 
 
 def read_pairs(
@@ -80,12 +81,14 @@ def read_pairs(
         need_patients: refuse a patient column with gaps; else it is as if there were none.
 
     Raises:
-        InputError: a file or column cannot be read, some studies name their patient and some do not, or nothing joins.
+        InputError: a file or column cannot be read or is in neither file, some studies name their patient and some do
+            not, or nothing joins.
     """
     hypothesis = _read_side(predictions, columns.prediction, PREDICTION_NAMES, "--prediction-column", columns, encoding)
     truth = _read_side(references, columns.reference, REFERENCE_NAMES, "--reference-column", columns, encoding)
+    _check_metadata(columns, hypothesis, truth)
     patients = truth.patients if truth.patients is not None else hypothesis.patients
-    unusable = {*hypothesis.twice, *truth.twice}
+    unusable = dict.fromkeys((*truth.twice, *hypothesis.twice))
     joined = [one for one in truth.texts if one in hypothesis.texts and one not in unusable]
     found = {
         "missing_predictions": ("references without a prediction", _without(truth.texts, hypothesis.texts)),
@@ -95,6 +98,11 @@ def read_pairs(
         "empty_predictions": ("empty predictions", _empty(hypothesis.texts, joined)),
         "empty_references": ("empty references", _empty(truth.texts, joined)),
     }
+    if not joined and unusable:
+        raise InputError(
+            f"every study id that {predictions} and {references} share stands more than once ({_some(unusable)}); name "
+            "the id column with --id-column"
+        )
     if not joined:
         raise InputError(
             f"no study id of {predictions} stands in {references} too: predictions have {_some(hypothesis.texts)}, "
@@ -157,10 +165,20 @@ def _read_side(
         rest = list(values[2:])
         if patient:
             given = rest.pop(0)
-            patients[one] = identity(given, where) if given not in (None, "") else None
+            patients[one] = identity(given, where) if _word(given) is not None else None
         known = dict(zip(groups, rest, strict=True))
         metadata[one] = tuple(_word(known.get(name)) for name in columns.groups)
-    return _Side(texts, patients if patient else None, metadata, tuple(twice))
+    return _Side(texts, patients if patient else None, metadata, tuple(twice), table.columns)
+
+
+def _check_metadata(columns: ColumnNames, *sides: _Side) -> None:
+    """A column that was named and stands in neither file is a slip of the pen, not an empty column."""
+    named = [("--subgroups", name) for name in columns.groups]
+    named += [("--patient-column", columns.patient_id)] if columns.patient_id is not None else []
+    for option, name in named:
+        if not any(name in side.columns for side in sides):
+            shown = ", ".join(dict.fromkeys(column for side in sides for column in side.columns))
+            raise InputError(f"neither file has a column {name!r} ({option}); their columns: {shown}")
 
 
 def _complete(

@@ -58,8 +58,9 @@ def read_per_study(path: Path) -> dict[str, npt.NDArray[Any]]:
             rows = found.fetchnumpy()
     except duckdb.Error:
         raise ValueError(f"{path} is no Parquet file, or is damaged; run score-reports again") from None
-    if STUDY_ID not in names:
-        raise ValueError(f"{path} has no column {STUDY_ID}: it is no table of score-reports")
+    missing = [name for name in (STUDY_ID, PATIENT_ID, REFERENCE_SHA256) if name not in names]
+    if missing:
+        raise ValueError(f"{path} has no column {' and no '.join(missing)}: it is no table of score-reports")
     return {name: _column(rows[name]) for name in names}
 
 

@@ -22,6 +22,7 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
+from labeling.runtime.wire import bare_schema
 from labeling.vocabulary import (
     ALL_SUBTYPES,
     ALL_TIPS,
@@ -205,17 +206,5 @@ def read_answer(prompt_name: str, text: str) -> Answer:
 
 @cache
 def wire_schema(prompt_name: str) -> dict[str, Any]:
-    """The JSON Schema a server is asked to follow: all properties required, no others allowed. Do not change it.
-
-    Titles and descriptions are left out: some servers count them as prompt tokens, and the prompt explains the fields.
-    """
-    schema: dict[str, Any] = _bare(answer_model(prompt_name).model_json_schema())
-    return schema
-
-
-def _bare(node: Any) -> Any:
-    if isinstance(node, list):
-        return [_bare(one) for one in node]
-    if not isinstance(node, dict):
-        return node
-    return {name: _bare(value) for name, value in node.items() if name not in {"title", "description"}}
+    """The JSON Schema a server is asked to follow: all properties required, no others allowed. Do not change it."""
+    return bare_schema(answer_model(prompt_name))

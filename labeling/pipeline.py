@@ -17,9 +17,10 @@ from labeling.outputs import row_writer, whole_file
 from labeling.questions import QuestionMaker
 from labeling.rows import RowMaker
 from labeling.runtime.ask import Policy
-from labeling.runtime.engine import Engine, InvalidAnswer, Question
+from labeling.runtime.engine import Engine, Question
 from labeling.runtime.keep import Keeper, Tally
 from labeling.runtime.store import Store
+from labeling.runtime.wire import invalid
 from labeling.schema import LabelRow
 from labeling.vocabulary import Status
 from prompts.load import Prompt
@@ -146,8 +147,7 @@ def check_answer(question: Question, text: str) -> str:
     try:
         answer = read_answer(question.prompt_name, text)
     except ValidationError as error:
-        is_json = all(one["type"] != "json_invalid" for one in error.errors(include_url=False, include_context=False))
-        raise InvalidAnswer(_say(error), kind="breaks the schema" if is_json else "is not JSON") from None
+        raise invalid(error) from None
     check_evidence(answer, question.subject)
     return answer.model_dump_json()
 
@@ -155,16 +155,6 @@ def check_answer(question: Question, text: str) -> str:
 def _read_kept(prompt_name: str, text: str) -> Answer:
     model = FindingAnswer if prompt_name == "findings" else LineTubeAnswer
     return model.model_validate_json(text)
-
-
-def _say(error: ValidationError) -> str:
-    problems = []
-    for one in error.errors(include_url=False, include_context=False)[:5]:
-        where = ".".join(str(part) for part in one["loc"]) or "answer"
-        value = one["input"] if isinstance(one["input"], str | int | float | bool | None) else None
-        shown = f", got {value!r}"[:80] if value is not None and repr(value) not in one["msg"] else ""
-        problems.append(f"{where}: {one['msg'].removeprefix('Value error, ')}{shown}")
-    return "; ".join(problems)
 
 
 def _chunks(reports: Iterable[Report]) -> Iterator[list[Report]]:

@@ -135,7 +135,7 @@ def load_chexbert(
 
 
 def _tokenizer(path: Path, vocab_size: int, max_tokens: int) -> BertWordPieceTokenizer:
-    tokens = path.read_text(encoding="utf-8").splitlines()
+    tokens = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
     special = [token for token in ("[PAD]", "[UNK]", "[CLS]", "[SEP]") if token not in tokens]
     if len(tokens) != vocab_size or special:
         raise ValueError(

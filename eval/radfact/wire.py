@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from labeling.runtime.engine import Engine, InvalidAnswer, Message, Question
+from labeling.runtime.wire import bare_schema, invalid
 from prompts.load import Prompt, load_prompt, render_entailment, render_report
 from studies.report_text import Sentence
 
@@ -21,7 +22,6 @@ WIRE_VERSION = "1"
 FOLDER = "radfact"
 SPLIT, ENTAILMENT = "phrases", "entailment"  # the two prompts
 MAX_SENTENCES, MAX_PHRASES, MAX_EVIDENCE = 128, 24, 32
-NOT_JSON, BREAKS_SCHEMA = "is not JSON", "breaks the schema"
 UNKNOWN_SENTENCE, REPEATED_SENTENCE = "names a sentence that does not exist", "names a sentence twice"
 NO_EVIDENCE, UNKNOWN_EVIDENCE = "entails without evidence", "cites evidence that does not exist"
 Number = Annotated[int, Field(ge=1)]
@@ -118,8 +118,7 @@ class _Part:
 
 def wire_schema(prompt_name: str) -> dict[str, Any]:
     """The JSON Schema a server is asked to follow: all properties required, no others allowed."""
-    schema: dict[str, Any] = _bare(_ANSWERS[prompt_name].model_json_schema())
-    return schema
+    return bare_schema(_ANSWERS[prompt_name])
 
 
 def check_answer(question: Question, text: str) -> str:
@@ -131,8 +130,7 @@ def check_answer(question: Question, text: str) -> str:
     try:
         answer = _ANSWERS[question.prompt_name].model_validate_json(text)
     except ValidationError as error:
-        is_json = all(one["type"] != "json_invalid" for one in error.errors(include_url=False, include_context=False))
-        raise InvalidAnswer(_say(error), kind=BREAKS_SCHEMA if is_json else NOT_JSON) from None
+        raise invalid(error) from None
     if isinstance(answer, SplitAnswer):
         _check_split(answer, len(question.subject))
     else:
@@ -162,20 +160,3 @@ def _check_entailment(answer: EntailmentAnswer, num_phrases: int) -> None:
             "entailment needs the numbers of the statements that prove it; without one it is not_entailment",
             kind=NO_EVIDENCE,
         )
-
-
-def _say(error: ValidationError) -> str:
-    problems = []
-    for one in error.errors(include_url=False, include_context=False)[:5]:
-        where = ".".join(str(part) for part in one["loc"]) or "answer"
-        problems.append(f"{where}: {one['msg']}")
-    return "; ".join(problems)
-
-
-def _bare(node: Any) -> Any:
-    """Without titles and descriptions: some servers count them as prompt tokens."""
-    if isinstance(node, list):
-        return [_bare(one) for one in node]
-    if not isinstance(node, dict):
-        return node
-    return {name: _bare(value) for name, value in node.items() if name not in {"title", "description"}}

@@ -51,7 +51,7 @@ class BcaInterval(NamedTuple):
 def estimate(point: float, values_B: Floats, confidence: float = CONFIDENCE) -> Estimate:
     """Summarise replicates: linear quantiles (Hyndman and Fan's type 7), NaN replicates left out and counted."""
     defined = values_B[np.isfinite(values_B)]
-    share = 1.0 - len(defined) / len(values_B) if len(values_B) else 1.0
+    share = (len(values_B) - len(defined)) / len(values_B) if len(values_B) else 1.0
     shown = point if math.isfinite(point) else None
     if not len(defined):
         return Estimate(shown, None, None, None, None, None, share)

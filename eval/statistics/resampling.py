@@ -120,6 +120,8 @@ def replicate_sums(sums: Sequence[Floats], resampling: Resampling) -> list[Float
     if len(units) != 1:
         raise ValueError(f"tables of {sorted(units)} units cannot share one resample")
     unit_count = units.pop()
+    if unit_count < 1:
+        raise ValueError("nothing to resample: no units")
     if sum(_varies(table).sum() for table in sums) <= 2:
         return _gathered(sums, unit_count, resampling)
     tables = [_narrowed(table) for table in sums]
@@ -168,10 +170,16 @@ def _narrowed(table: Floats) -> Floats | Counts:
 
 
 def unit_sums(sums_ND: Floats, unit_of_N: npt.NDArray[np.int64] | None) -> Floats:
-    """Sums of each resampled unit: (U, D); the studies themselves when `unit_of_N` is None, else patients 0..U-1."""
+    """Sums of each resampled unit: (U, D); the studies themselves when `unit_of_N` is None, else patients 0..U-1.
+
+    Raises:
+        ValueError: not one patient a study.
+    """
     if unit_of_N is None:
         return sums_ND
-    units = int(unit_of_N.max()) + 1
+    if len(unit_of_N) != len(sums_ND):
+        raise ValueError(f"{len(unit_of_N)} patient numbers for {len(sums_ND)} studies")
+    units = int(unit_of_N.max(initial=-1)) + 1
     return np.column_stack([np.bincount(unit_of_N, weights=column, minlength=units) for column in sums_ND.T])
 
 

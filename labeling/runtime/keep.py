@@ -107,14 +107,15 @@ class Keeper:
     def unanswered(self, chunks: Iterable[Sequence[Question]]) -> Iterator[Question]:
         """What `ask` would ask, each question once."""
         for chunk in chunks:
-            known = self._store.get([question.key for question in chunk])
+            # A question that stands twice is asked once: the second waits in no queue and finds its answer in the
+            # store, also when the first was answered while this portion was still being asked.
+            known = set(self._store.get([question.key for question in chunk]))
             self.tally.questions += len(chunk)
             for question in chunk:
-                # A question that stands twice is asked once: the second waits in no queue and finds its answer in the
-                # store.
                 if question.key in known or question.key in self._pending:
                     self.tally.reused += 1
                 else:
+                    known.add(question.key)
                     self._pending.add(question.key)
                     yield question
 

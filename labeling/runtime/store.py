@@ -3,7 +3,8 @@
 One SQLite file in write-ahead mode: a killed process loses at most what it had not yet handed over, a torn write is
 rolled back on opening, and several runs may share the file. Parquet segments with DuckDB as index were planned; DuckDB
 lets no second process open a file that is being written, and recovering segments after a kill took more code than the
-rest of the store. Answers hold sentence numbers and enums, never report text.
+rest of the store. Facts for labels hold sentence numbers and enums only, but a judge's phrases hold the words of
+reports: the file is for its owner alone.
 """
 
 from __future__ import annotations
