@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -102,6 +103,8 @@ class ScoreConfig(ModelSettings):
                 "needs CheXbert's weights: --chexbert-checkpoint FILE (or the hub's StanfordAIMI/RRG_scorers) and "
                 "BERT's vocab.txt; or --labels takes the labels of label-reports instead"
             )
+        if metric == "chexbert" and not self.labels and not all(map(find_spec, ("torch", "transformers"))):
+            return "needs PyTorch and transformers: pip install 'carina-cxr[torch]'"
         return None
 
 

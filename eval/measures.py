@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib import metadata
 from itertools import islice
 from typing import Any
 
@@ -74,8 +73,8 @@ def measure_chexbert(
     device: str,
     batch_tokens: int | None,
     on_done: OnDone,
-) -> Measured:
-    """Labels of CheXbert for both texts of every study.
+) -> tuple[Measured, npt.NDArray[np.int8]]:
+    """Labels of CheXbert for both texts of every study; beside them its codes, (2N, 14), all predictions first.
 
     Raises:
         OSError, ValueError: the weights or the vocabulary cannot be had or are not CheXbert's.
@@ -92,10 +91,8 @@ def measure_chexbert(
         "vocabulary_sha256": labeler.vocabulary_sha256,
         "uncertain": "negative (MAIRA-2); figures with uncertain as positive are named so",
         "zero_support": "counts as 0 in the macro",
-        "transformers": metadata.version("transformers"),
-        "torch": metadata.version("torch"),
     }
-    return Measured("chexbert", columns, settings, _zero_support_notes(columns, "chexbert"))
+    return Measured("chexbert", columns, settings, _zero_support_notes(columns, "chexbert")), codes_NC
 
 
 async def measure_label_rows(
@@ -197,7 +194,7 @@ def measure_radfact(found: Sequence[StudyJudgments], judge: Mapping[str, Any], c
             f"{failures.failed_reports:,} of {failures.reports:,} reports and {failures.failed_judgments:,} of "
             f"{failures.judgments:,} judgments failed, most of them by: {_commonest_reason(found)}"
         )
-        if bounds is not None:
+        if bounds is not None and not compat:  # the package leaves whole studies out, so these would not hold
             notes.append(
                 f"logical F1 lies between {100 * bounds.low:.1f} (all failed ones wrong) and {100 * bounds.high:.1f} "
                 "(all right)"

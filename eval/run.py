@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from eval.chexbert.csv_file import write_labels
 from eval.config import METRICS, ScoreConfig
 from eval.console import Screen
 from eval.label_rows import LabelFile, Labelled, RowSource
@@ -141,17 +142,19 @@ class _Run:
         if "chexbert" in wanted:
             assert config.chexbert_checkpoint is not None
             with screen.progress("CheXbert", len(studies)) as on_done:
-                self._measured.append(
-                    measure_chexbert(
-                        studies,
-                        config.chexbert_checkpoint,
-                        revision=config.chexbert_revision,
-                        vocab=config.chexbert_vocab,
-                        device=config.device,
-                        batch_tokens=config.batch_tokens,
-                        on_done=on_done,
-                    )
+                measured, codes_NC = measure_chexbert(
+                    studies,
+                    config.chexbert_checkpoint,
+                    revision=config.chexbert_revision,
+                    vocab=config.chexbert_vocab,
+                    device=config.device,
+                    batch_tokens=config.batch_tokens,
+                    on_done=on_done,
                 )
+            self._measured.append(measured)
+            predictions, references = [one.prediction for one in studies], [one.reference for one in studies]
+            write_labels(config.output / "prediction_chexbert.csv", predictions, codes_NC[: len(studies)])
+            write_labels(config.output / "reference_chexbert.csv", references, codes_NC[len(studies) :])
         if "radfact" in wanted:
             await self._measure_radfact(studies, engine)
         of_labels = [metric for metric in ("labels", "incorrect_placement") if metric in wanted]

@@ -22,6 +22,8 @@ from eval.statistics.resampling import Resampling, replicate_sums, unit_numbers,
 from eval.statistics.subgroups import subgroup_gaps
 
 FORMAT = "carina-scores/1"
+# whose versions may change a last digit; torch and transformers where CheXbert was run
+_PACKAGES = ("numpy", "scipy", "rapidfuzz", "torch", "transformers")
 Units = npt.NDArray[np.int64] | None
 
 
@@ -55,6 +57,7 @@ def build_scores(
     return {
         "format": FORMAT,
         "carina_version": metadata.version("carina-cxr"),
+        "versions": {name: metadata.version(name) for name in _PACKAGES if _is_used(name, measured)},
         "counts": counts,
         "bootstrap": {
             "replicates": resampling.replicates,
@@ -62,7 +65,6 @@ def build_scores(
             "unit": unit,
             "rng": resampling.rng.value,
             "confidence": CONFIDENCE,
-            "numpy": np.__version__,
         },
         "metrics": {one.metric: _metric(one, columns) for one in measured},
         "not_computed": dict(not_computed),
@@ -73,6 +75,10 @@ def build_scores(
         "tables": _tables(columns),
         "subgroups": _subgroups(figures, columns, resampling, schemes[unit], pairs.group_columns),
     }
+
+
+def _is_used(package: str, measured: Sequence[Measured]) -> bool:
+    return package not in ("torch", "transformers") or any(one.metric == "chexbert" for one in measured)
 
 
 def _metric(one: Measured, columns: Columns) -> dict[str, Any]:
