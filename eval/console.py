@@ -175,7 +175,7 @@ class Screen:
     def check(self, check: Check) -> None:
         """One line of the self-check."""
         word, style = {True: ("pass", "green"), False: ("FAIL", "bold red"), None: ("skip", "yellow")}[check.passed]
-        self._out.print(Text(f"{word}  {check.name}", style=style), Text(check.detail, style="dim"), soft_wrap=True)
+        self._out.print(Text(f"{word}  {check.name}:", style=style), Text(check.detail, style="dim"), soft_wrap=True)
 
 
 def p_value(p: float | None) -> str:

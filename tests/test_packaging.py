@@ -31,7 +31,7 @@ def test_the_wheel_holds_every_module_prompt_and_table(wheel_names):
         str(file.relative_to(ROOT))
         for package in PACKAGES
         for file in (ROOT / package).rglob("*")
-        if file.suffix in {".py", ".md", ".jsonl", ".toml", ".jinja", ".sha256"} or file.name == "py.typed"
+        if file.suffix in {".py", ".md", ".json", ".jsonl", ".toml", ".jinja", ".sha256"} or file.name == "py.typed"
         if "__pycache__" not in file.parts
     }
     assert expected <= wheel_names
@@ -51,7 +51,14 @@ def test_no_other_installed_distribution_owns_our_top_level_names():
         assert set(owners.get(package, [])) <= {"carina-cxr"}, package
 
 
-@pytest.mark.parametrize("module", ["labeling.cli", "labeling.run", "studies.report_text", "prompts.load", "eval"])
+@pytest.mark.parametrize("module", ["eval.run", "eval.commands"])
+def test_scores_of_text_need_no_torch(module):
+    code = f"import sys, {module}; print([m for m in ('torch', 'transformers', 'vllm') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("module", ["labeling.cli", "labeling.run", "studies.report_text", "prompts.load", "eval", "eval.cli"])
 def test_labels_need_no_heavy_package(module):
     code = f"import sys, {module}; print([m for m in {HEAVY!r} if m in sys.modules])"
     assert (

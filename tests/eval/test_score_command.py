@@ -152,7 +152,7 @@ class TestScores:
             for out in ("out", "out", "elsewhere"):
                 bench.score("--model", "m", "--base-url", stub.url, out=out)
                 assert stub.stats.chat_requests == QUESTIONS * (2 if out == "elsewhere" else 1)
-                files = {path.name: path.read_bytes() for path in (bench.folder / out).glob("*.*")}
+                files = {path.name: path.read_bytes() for path in (bench.folder / out).glob("[!.]*")}
                 del files["score-reports.run.json"]  # which names the folder
                 if out == "out":
                     first = files
@@ -445,7 +445,10 @@ class TestChexbertOptions:
             (("--chexbert-checkpoint", bench.folder / "none.pth"), "no checkpoint file"),
             (("--chexbert-checkpoint", weights, "--chexbert-vocab", bench.folder / "no.txt"), "no vocabulary file"),
             (("--chexbert-checkpoint", weights, "--chexbert-revision", "main"), "only a hub repository has revisions"),
-            (("--chexbert-checkpoint", bench.predictions), "is no checkpoint"),
+            (
+                ("--chexbert-checkpoint", bench.predictions, "--chexbert-vocab", checkpoint / "vocab.txt"),
+                "is no checkpoint",
+            ),
             (("--chexbert-vocab", bench.predictions), "chexbert_vocab needs chexbert_checkpoint"),
             (("--chexbert-revision", "main"), "chexbert_revision needs chexbert_checkpoint"),
             (("--chexbert-checkpoint", weights, "--labels"), "exclude each other"),
@@ -534,7 +537,7 @@ class TestJudge:
 
     def test_reports_go_to_another_machine_only_when_allowed(self, bench):
         with running_judge() as stub:
-            elsewhere = stub.url.replace("127.0.0.1", "127.1")  # a spelling that is not plain, so not surely this one
+            elsewhere = stub.url.replace("127.0.0.1", "0.0.0.0")  # not surely this machine, and here it is
             said = bench.refused(*MODEL_FLAGS, "--base-url", elsewhere)
             assert "is not this machine" in said
             assert "--allow-remote" in said

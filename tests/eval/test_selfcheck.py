@@ -23,7 +23,6 @@ import eval.statistics.power_law
 import eval.statistics.ranks
 import eval.statistics.resampling
 import eval.statistics.segmentation
-import labeling.crosswalk
 from eval.selfcheck import run_checks
 from tests.eval.make_oracles import FOLDER, ORACLES, as_text
 
