@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from eval.radfact.calibrate import Calibration
     from eval.selfcheck import Check
 
-_WIDTH = 110  # a file or pipe has no width of its own: wide enough for the tables
+_WIDTH = 120  # a file or pipe has no width of its own: wide enough for the tables
 SIGNIFICANT = 0.05
 
 
@@ -87,7 +87,7 @@ class Screen:
             Column("metric", no_wrap=True),
             Column("point", justify="right"),
             Column("median [95 % interval]", no_wrap=True),
-            Column("n", justify="right"),
+            Column("n", justify="right", no_wrap=True),
             Column("", no_wrap=True),
         )
         for figure in scores["figures"]:

@@ -52,15 +52,15 @@ def score(config_file: Path | None, flags: dict[str, Any]) -> int:
     try:
         config = load_settings(ScoreConfig, config_file, flags)
         return asyncio.run(_Run(config, screen).go())
-    except (ConfigError, InputError, ValueError, FileNotFoundError) as error:
+    except (ConfigError, InputError, ValueError) as error:
         screen.error(str(error))
+        return EXIT_USE
+    except (FileNotFoundError, PermissionError) as error:
+        screen.error(f"{error.filename}: {error.strerror}" if error.filename else str(error))
         return EXIT_USE
     except EngineError as error:
         screen.error(error.reason)
         return EXIT_FAILURES
-    except PermissionError as error:
-        screen.error(f"{error.filename}: {error.strerror}; check who may read and write it")
-        return EXIT_USE
     except (StoreError, OutputError, OSError) as error:
         screen.error(str(error))
         return EXIT_DISK
@@ -111,6 +111,8 @@ class _Run:
             wanted.append("labels")  # the group without the checkpoint is not stuck
         if config.uses_model:
             check_address(config)
+        if config.replay is not None and not config.replay.is_file():
+            raise ConfigError(f"--replay {config.replay} does not exist; give the judgments.jsonl of an earlier run")
         return wanted
 
     def _pairs(self) -> Pairs:
