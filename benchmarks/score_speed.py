@@ -65,7 +65,7 @@ def line(what: str, loop: float, ours: float, target: float, memory_mb: float | 
     """One row of the table, with microseconds a pair or a replicate."""
     memory = "" if memory_mb is None else f" {memory_mb:>4.0f} MB (target {MEMORY_TARGET_MB} MB)"
     print(
-        f"{what:<30} {1e6 * loop:>9,.1f} us {1e6 * ours:>7,.1f} us {loop / ours:>5.0f}x (target {target:.0f}x){memory}",
+        f"{what:<30} {1e6 * loop:>9,.1f} us {1e6 * ours:>7,.1f} us {loop / ours:>6.1f}x (target {target:.0f}x){memory}",
         flush=True,
     )
 

@@ -20,7 +20,8 @@ import numpy.typing as npt
 from eval.figures import Floats
 
 Counts = npt.NDArray[np.float32]
-_BLOCK = 64  # replicates that share one generator; part of what a seed means, so never change it
+# These three are part of what a seed means, so they never change.
+_BLOCK = 64  # replicates that share one generator
 _CELL = 256  # units that one random byte can tell apart
 _CELLS_AT_ONCE = 64  # 128 KiB of indices: stays in the cache
 _ROWS_BYTES = 1 << 25  # at most 32 MiB of counts at a time
@@ -164,8 +165,8 @@ def _varies(table: Floats) -> npt.NDArray[np.bool_]:
 
 def _narrowed(table: Floats) -> Floats | Counts:
     """Whole numbers, whose sums float32 holds exactly, are multiplied twice as fast in it."""
-    whole = bool((table == np.floor(table)).all())
-    largest = float(np.abs(table).max(initial=0.0)) * len(table)  # a resample may draw the largest every time
+    whole = all(bool((column == np.floor(column)).all()) for column in table.T)  # column by column: little memory
+    largest = max(table.max(initial=0.0), -table.min(initial=0.0)) * len(table)  # may be drawn every time
     return np.asarray(table, dtype=np.float32) if whole and largest < _EXACT_IN_FLOAT32 else np.ascontiguousarray(table)
 
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import io
 import json
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 from unittest import mock
 
 import jinja2
+import pytest
 import typer
-from click.testing import Result
-from typer.testing import CliRunner
+import typer.main
 
 from eval import cli
 
@@ -58,12 +62,39 @@ def write_references(path: Path, studies: Iterable[Study] = STUDIES) -> Path:
     )
 
 
-def score(*arguments: object) -> Result:
+class Done(NamedTuple):
+    exit_code: int
+    stdout: str
+    stderr: str
+
+
+def score(*arguments: object) -> Done:
     return _run("score-reports", cli.score_reports, arguments)
 
 
-def compare(*arguments: object) -> Result:
+def compare(*arguments: object) -> Done:
     return _run("compare-scores", cli.compare_scores, arguments)
+
+
+def _run(name: str, command: Any, arguments: Iterable[object]) -> Done:
+    """What the command raises is raised: a user would see a traceback."""
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("OPENAI_")}
+    with (
+        contextlib.redirect_stdout(io.StringIO()) as stdout,
+        contextlib.redirect_stderr(io.StringIO()) as stderr,
+        mock.patch.dict(os.environ, clean, clear=True),
+        mock.patch.object(jinja2.Environment, "compile", _compile_once),
+        pytest.raises(SystemExit) as end,
+    ):
+        _parser(name, command).main([*map(str, arguments)], prog_name=name)
+    return Done(int(end.value.code or 0), stdout.getvalue(), stderr.getvalue())
+
+
+@functools.cache
+def _parser(name: str, command: Any) -> Any:
+    app = typer.Typer()
+    app.command(name)(command)
+    return typer.main.get_command(app)
 
 
 _COMPILE, _compiled = jinja2.Environment.compile, {}
@@ -74,17 +105,6 @@ def _compile_once(environment: jinja2.Environment, source: Any, *arguments: Any,
     if source not in _compiled:
         _compiled[source] = _COMPILE(environment, source, *arguments, **more)
     return _compiled[source]
-
-
-def _run(name: str, command: Any, arguments: Iterable[object]) -> Result:
-    app = typer.Typer()
-    app.command(name)(command)
-    nobody = {"OPENAI_API_KEY": None, "OPENAI_BASE_URL": None}
-    with mock.patch.object(jinja2.Environment, "compile", _compile_once):
-        done = CliRunner().invoke(app, [*map(str, arguments)], env=nobody)
-    if done.exception is not None and not isinstance(done.exception, SystemExit):
-        raise done.exception  # a user would see a traceback
-    return done
 
 
 def read_scores(folder: Path) -> dict[str, Any]:

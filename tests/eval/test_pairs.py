@@ -145,7 +145,9 @@ def test_ids_with_leading_zeros_are_not_numbers(join):
         join([{"study_id": "007", "prediction": "B"}], [{"study_id": 7, "reference": "b"}])
 
 
-@pytest.mark.parametrize(("study_id", "complaint"), [("", "the study id is empty"), (None, "neither text"), (1.5, "1.5")])
+@pytest.mark.parametrize(
+    ("study_id", "complaint"), [("", "the study id is empty"), (None, "neither text"), (1.5, "1.5")]
+)
 def test_a_study_without_a_proper_id_is_refused_with_its_line(join, study_id, complaint):
     with pytest.raises(InputError, match=rf"p\.jsonl line 2: .*{complaint}"):
         join([*predictions("A"), {"study_id": study_id, "prediction": "B"}], references("a"))

@@ -24,7 +24,7 @@ ODD += ["\u00b2", "\u0663", "\uff11\uff12", "\u00e9", "e\u0301", "\u200b", "\x1c
 WORDS = """the lungs are clear no pleural effusion effusions pneumothorax is seen seeing atelectasis atelectatic tube
 tubes catheter catheters terminates terminating terminated cm above carina 4.8 3 12mm T12 L1-L2 2019-03-04 moderately
 enlarged enlargement cardiac silhouette bilateral bibasilar opacities opacity consolidation consolidations may represent
-representing, worsening; unchanged. (stable) status/post right-sided ___ a b I II""".split()
+representing, worsening; unchanged. (stable) status/post right-sided ___ a b I II was wa gas ga""".split()
 report = st.lists(st.sampled_from([*WORDS, *ODD, "", "\n", "\t", "."]), max_size=60).map(" ".join)
 any_text = st.one_of(
     st.text(max_size=40),
@@ -97,6 +97,10 @@ def test_the_stemmer_changes_the_score() -> None:
 )
 def test_no_token_on_a_side_is_0(prediction: str, reference: str, use_stemmer: bool) -> None:
     assert rouge_l(prediction, reference, use_stemmer=use_stemmer) == RougeL(0.0, 0.0, 0.0)
+
+
+def test_words_of_three_letters_are_not_stemmed() -> None:
+    assert stemmed_tokens()("gas was lungs") == ["gas", "was", "lung"]
 
 
 def test_numbers_part_at_the_point_and_letters_outside_ascii_vanish() -> None:

@@ -70,7 +70,7 @@ class TestRows:
             list(read_rows(table, ("a", "b")))
 
     def test_keep_their_types_where_the_format_has_types(self, write):
-        path = write("t.parquet", "SELECT 7::BIGINT AS a, NULL::BIGINT AS b, 'x' AS \"c \"\"d\"\"\"")
+        path = write("t.parquet", 'SELECT 7::BIGINT AS a, NULL::BIGINT AS b, \'x\' AS "c ""d"""')
         assert next(read_rows(open_table(path), ("a", "b", 'c "d"'))).values == (7, None, "x")
         path = write("t.jsonl", json.dumps({"a": 7, "b": None}))
         assert next(read_rows(open_table(path), ("a", "b"))).values == (7, None)
@@ -100,7 +100,7 @@ def test_ids_are_text_or_whole_numbers():
     assert identity("007", "here") == "007"
     assert identity(50414267, "here") == "50414267"
     for wrong in (None, 1.0, True, ["a"]):
-        with pytest.raises(InputError, match="here: id .* is neither text nor a whole number"):
+        with pytest.raises(InputError, match=r"here: id .* is neither text nor a whole number"):
             identity(wrong, "here")
 
 
@@ -108,5 +108,5 @@ def test_texts_are_text_and_a_missing_one_is_empty():
     assert free_text(" as it is\n", "here") == " as it is\n"
     assert free_text(None, "here") == ""
     for wrong in (0, False, 1.5, ["a"]):
-        with pytest.raises(InputError, match="here: the report is (int|bool|float|list), not text"):
+        with pytest.raises(InputError, match=r"here: the report is (int|bool|float|list), not text"):
             free_text(wrong, "here")

@@ -115,7 +115,7 @@ def test_the_first_64_sums_of_500_are_those_of_64() -> None:
     assert (lone_many[:64] == lone_few).all()
 
 
-def test_a_block_does_not_need_the_draws_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_block_does_not_need_the_draws_before_it() -> None:
     # Leaving the first 64 replicates undrawn leaves the others as they are.
     whole = drawn(700, Resampling(130, seed=9))
     later = [
@@ -175,7 +175,7 @@ def test_whole_numbers_are_summed_exactly_up_to_and_beyond_what_float32_holds() 
     chance = np.random.default_rng(3)
     setting = Resampling(100, seed=14)
     counts = all_counts(4096, setting)
-    for low, high in ((4080, 4096), (-4095, -4080), (4090, 4200), (2**24 - 9, 2**24 + 9), (2**40, 2**40 + 9)):
+    for low, high in ((4080, 4096), (-4200, -4090), (4090, 4200), (2**24 - 9, 2**24 + 9), (2**40, 2**40 + 9)):
         table = chance.integers(low, high, (4096, 3))
         (found,) = replicate_sums([table.astype(np.float64)], setting)
         assert (found == counts @ table).all()
@@ -209,7 +209,7 @@ def test_the_reference_stream_has_the_oracles_hash() -> None:
     one = oracle("rng.stream_sha256")
     setting = Resampling(one["input"]["B"], one["input"]["seed"], Rng.REFERENCE)
     digest = hashlib.sha256(b"".join(places.astype("<i8").tobytes() for places in drawn(one["input"]["n"], setting)))
-    assert digest.hexdigest().startswith(one["expected"])
+    assert digest.hexdigest() == one["expected"]
 
 
 def test_nothing_to_draw_from_is_refused() -> None:

@@ -1,4 +1,4 @@
-"""The keeper: asks what is not known yet, once, and has every answer on the disk while the rest is still being asked."""
+"""The keeper: asks what is not known yet, once, and has each answer on the disk while the rest is being asked."""
 
 import asyncio
 
@@ -58,7 +58,9 @@ def ask(keeper, *chunks, on_progress=lambda _: None):
 
 
 def kept(store, names):
-    return {key.decode().rstrip("."): answer for key, answer in store.get([one.key for one in questions(names)]).items()}
+    return {
+        key.decode().rstrip("."): answer for key, answer in store.get([one.key for one in questions(names)]).items()
+    }
 
 
 def counts(keeper):

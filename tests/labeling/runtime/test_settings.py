@@ -94,7 +94,7 @@ class TestAddress:
 
     def test_another_machine_does_and_so_does_one_from_the_environment(self, monkeypatch):
         for settings in (ModelSettings(model="m"), ModelSettings(base_url="http://10.0.0.1/v1")):
-            with pytest.raises(ConfigError, match="is not this machine.*--allow-remote"):
+            with pytest.raises(ConfigError, match=r"is not this machine.*--allow-remote"):
                 check_address(settings)
             check_address(settings.model_copy(update={"allow_remote": True}))
         monkeypatch.setenv("OPENAI_BASE_URL", "https://elsewhere.example/v1")
