@@ -58,7 +58,9 @@ def test_scores_of_text_need_no_torch(module):
     assert done.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("module", ["labeling.cli", "labeling.run", "studies.report_text", "prompts.load", "eval", "eval.cli"])
+@pytest.mark.parametrize(
+    "module", ["labeling.cli", "labeling.run", "studies.report_text", "prompts.load", "eval", "eval.cli"]
+)
 def test_labels_need_no_heavy_package(module):
     code = f"import sys, {module}; print([m for m in {HEAVY!r} if m in sys.modules])"
     assert (
