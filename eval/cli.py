@@ -83,6 +83,11 @@ RequestTimeout = Annotated[
 MaxAttempts = Annotated[
     int | None, typer.Option(help="Tries per question when the server fails [5].", rich_help_panel=_SERVER)
 ]
+PriceIn = Annotated[float | None, typer.Option(help="Dollars per million prompt tokens.", rich_help_panel=_SERVER)]
+PriceCached = Annotated[
+    float | None, typer.Option(help="Dollars per million cached prompt tokens.", rich_help_panel=_SERVER)
+]
+PriceOut = Annotated[float | None, typer.Option(help="Dollars per million answer tokens.", rich_help_panel=_SERVER)]
 PerMinute = Annotated[int | None, typer.Option(rich_help_panel=_SERVER)]
 Config = Annotated[
     Path | None,
@@ -204,6 +209,9 @@ def score_reports(
     max_attempts: MaxAttempts = None,
     requests_per_minute: PerMinute = None,
     tokens_per_minute: PerMinute = None,
+    price_in: PriceIn = None,
+    price_cached: PriceCached = None,
+    price_out: PriceOut = None,
     replicates: Annotated[
         int | None, typer.Option(help="Bootstrap resamples [500].", rich_help_panel=_INTERVALS)
     ] = None,
@@ -301,6 +309,9 @@ def calibrate_judge(
     max_attempts: MaxAttempts = None,
     requests_per_minute: PerMinute = None,
     tokens_per_minute: PerMinute = None,
+    price_in: PriceIn = None,
+    price_cached: PriceCached = None,
+    price_out: PriceOut = None,
     store: Annotated[Path | None, typer.Option(help="Folder of kept answers [.carina].")] = None,
     replicates: Annotated[int | None, typer.Option(help="Bootstrap resamples [2000].")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the resamples [0].")] = None,

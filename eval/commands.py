@@ -89,7 +89,9 @@ async def _calibrate(config: CalibrationConfig, screen: Screen) -> int:
     async with connect(config) as engine:
         screen.say(f"asking {engine.model} at {config.url}")
         with Store(config.store / "answers.sqlite") as store, screen.questions("judge") as on_stage:
-            verdicts = await Judge(engine, store, config.policy).verdicts((one.statement for one in labelled), on_stage)
+            judge = Judge(engine, store, config.policy)
+            verdicts = await judge.verdicts((one.statement for one in labelled), on_stage)
+    screen.say(config.say_usage(judge.usage))
     failed = sum(verdicts[one.statement].failure is not None for one in labelled)
     if failed == len(labelled):
         first = next(one.failure.reason for one in verdicts.values() if one.failure is not None)

@@ -146,7 +146,7 @@ def _load(folder: Path, name: str) -> Run:
         raise ValueError(f"{path} does not exist; score-reports -o {folder} makes it") from None
     except (OSError, ValueError) as error:
         raise ValueError(f"{path} cannot be read: {error}") from None
-    if not isinstance(scores, dict) or scores.get("format") != FORMAT:
+    if not isinstance(scores, dict) or scores.get("format") != FORMAT or "metrics" not in scores:
         raise ValueError(f"{path} is not of format {FORMAT}; score again with this version")
     return Run(name, scores, read_per_study(folder / "per_study.parquet"))
 

@@ -79,6 +79,8 @@ class ScoreConfig(ModelSettings):
         for given, wanted in ((self.chexbert_revision, "chexbert_revision"), (self.chexbert_vocab, "chexbert_vocab")):
             if given is not None and self.chexbert_checkpoint is None:
                 raise ValueError(f"{wanted} needs chexbert_checkpoint")
+        if self.labels and not self.wants("chexbert"):
+            raise ValueError("labels says where the CheXpert-14 F1 comes from: add chexbert to metrics")
         if self.labels and self.chexbert_checkpoint is not None:
             raise ValueError("labels and chexbert_checkpoint exclude each other: F1 comes from one of the two")
         return self

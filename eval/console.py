@@ -84,24 +84,22 @@ class Screen:
         )
         self._out.print(Text(title))
         table = Table(
-            Column("metric", no_wrap=True),
-            Column("point", justify="right"),
+            "metric",
+            Column("point", justify="right", no_wrap=True),
             Column("median [95 % interval]", no_wrap=True),
             Column("n", justify="right", no_wrap=True),
-            Column("", no_wrap=True),
         )
-        for figure in scores["figures"]:
-            if figure["group"] in ("headline", "detail"):
-                studies = scores["metrics"][figure["metric"]]["studies"]
-                style = "bold" if figure["group"] == "headline" else "dim"
-                table.add_row(
-                    Text(figure["label"], style=style),
-                    Text(percent(figure["point"]), style=style),
-                    Text(interval(figure), style=style),
-                    f"{studies:,}",
-                    _degenerate(figure["degenerate_share"]),
-                )
+        shown = [figure for figure in scores["figures"] if figure["group"] in ("headline", "detail")]
+        for figure in shown:
+            style = "bold" if figure["group"] == "headline" else "dim"
+            cells = (figure["label"], percent(figure["point"]), interval(figure))
+            studies = scores["metrics"][figure["metric"]]["studies"]
+            table.add_row(*(Text(cell, style=style) for cell in cells), f"{studies:,}")
         self._out.print(table)
+        for figure in shown:
+            if figure["degenerate_share"]:
+                share = 100 * figure["degenerate_share"]
+                self.print(f"{figure['label']}: undefined in {share:.1f} % of the resamples, which are left out")
         for metric, found in scores["metrics"].items():
             for note in found["notes"]:
                 self.print(f"{metric}: {note}")
@@ -189,8 +187,3 @@ def percent(value: float | None, *, sign: bool = False) -> str:
 
 def interval(figure: Mapping[str, Any]) -> str:
     return f"{percent(figure['median'])} [{percent(figure['low'])}, {percent(figure['high'])}]"
-
-
-def _degenerate(share: float) -> str:
-    """How many resamples gave no figure (no positive was drawn)."""
-    return f"undefined in {100 * share:.1f} % of resamples" if share else ""

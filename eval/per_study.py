@@ -26,8 +26,7 @@ def write_per_study(path: Path, columns: Columns) -> None:
     held = {f"c{place}": values for place, values in enumerate(columns.values())}
     shown = []
     for (name, values), key in zip(columns.items(), held, strict=True):
-        source = f'CASE WHEN isnan("{key}") THEN NULL ELSE "{key}" END' if values.dtype.kind == "f" else f'"{key}"'
-        source = f"CAST({source} AS VARCHAR)" if values.dtype.kind == "O" else source
+        source = f'CAST("{key}" AS VARCHAR)' if values.dtype.kind == "O" else f'"{key}"'  # DuckDB reads NaN as null
         shown.append(f'{source} AS "{_quoted(name)}"')
     try:
         with duckdb.connect(config={"threads": 1}) as db:

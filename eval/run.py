@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,8 @@ def score(config_file: Path | None, flags: dict[str, Any]) -> int:
     screen = Screen("score-reports")
     try:
         config = load_settings(ScoreConfig, config_file, flags)
-        return asyncio.run(_Run(config, screen).go())
+        with _private_files():
+            return asyncio.run(_Run(config, screen).go())
     except (ConfigError, InputError, ValueError) as error:
         screen.error(str(error))
         return EXIT_USE
@@ -69,6 +71,16 @@ def score(config_file: Path | None, flags: dict[str, Any]) -> int:
         return EXIT_STOPPED
 
 
+@contextlib.contextmanager
+def _private_files() -> Iterator[None]:
+    """Texts, labels and scores of patients are for this user only."""
+    before = os.umask(0o077)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
 class _Run:
     def __init__(self, config: ScoreConfig, screen: Screen) -> None:
         self._config = config
@@ -83,7 +95,7 @@ class _Run:
         started = time.monotonic()
         wanted = self._wanted()
         pairs = self._pairs()
-        config.output.mkdir(parents=True, exist_ok=True, mode=0o700)  # patients' texts and labels: for this user only
+        config.output.mkdir(parents=True, exist_ok=True)
         async with self._engine() as engine:
             await self._measure(pairs.studies, wanted, engine)
             columns = self._columns(pairs)
@@ -173,6 +185,7 @@ class _Run:
             with Store(config.store_folder / "answers.sqlite") as store, self._screen.questions("RadFact") as on_stage:
                 asker = Judge(engine, store, config.policy)
                 self._judgments, judge = await judged(asker, studies, on_stage)
+            self._screen.say(f"RadFact: {config.say_usage(asker.usage)}")
             write_judgments(config.output / "judgments.jsonl", judge, self._judgments)
         self._measured.append(measure_radfact(self._judgments, judge, config.compat))
 

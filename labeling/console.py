@@ -16,7 +16,7 @@ from rich.text import Text
 from labeling.config import LabelConfig
 from labeling.pipeline import Written
 from labeling.redecide import Change, count_changes
-from labeling.runtime.engine import Question, Usage
+from labeling.runtime.engine import Question
 from labeling.runtime.keep import Tally
 from labeling.schema import LabelRow, Span
 from labeling.vocabulary import Finding, LineTubeType, Mention, Placement
@@ -177,25 +177,6 @@ def _number(count: int) -> str:
 
 def _state(tally: Tally, config: LabelConfig) -> str:
     parts = [f"{tally.failed:,} failed"]
-    usage = tally.usage
-    if usage.prompt_tokens or usage.completion_tokens:
-        parts.append(
-            f"{usage.requests:,} requests, {usage.prompt_tokens:,} tokens in ({usage.cached_tokens:,} cached), "
-            f"{usage.completion_tokens:,} out"
-        )
-    spent = cost(usage, config)
-    if spent is not None:
-        parts.append(f"${spent:,.2f}")
+    if tally.usage.prompt_tokens or tally.usage.completion_tokens:
+        parts.append(config.say_usage(tally.usage))
     return ", ".join(parts)
-
-
-def cost(usage: Usage, config: LabelConfig) -> float | None:
-    """Dollars spent, failed attempts included; None when no prices were given. Cached tokens cost `price_cached`, or as
-    much as any other."""
-    if config.price_in is None or config.price_out is None:
-        return None
-    cached_price = config.price_in if config.price_cached is None else config.price_cached
-    fresh = usage.prompt_tokens - usage.cached_tokens
-    return (
-        fresh * config.price_in + usage.cached_tokens * cached_price + usage.completion_tokens * config.price_out
-    ) / 1e6

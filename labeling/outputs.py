@@ -8,7 +8,7 @@ import os
 import types
 import typing
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import Enum
 from pathlib import Path
 from typing import Any, TextIO
@@ -40,7 +40,8 @@ def whole_file(path: Path) -> Iterator[TextIO]:
             os.fsync(file.fileno())
         part.replace(path)
     except OSError as error:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):  # the folder itself may be at fault
+            part.unlink(missing_ok=True)
         raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
     except BaseException:
         part.unlink(missing_ok=True)

@@ -124,6 +124,8 @@ def load_chexbert(
         bert_config = files.config_beside
     model = build_chexbert(state, Path(bert_config) if bert_config else None, files.checkpoint.name)
     config = model.bert.config
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ValueError("device cuda: this PyTorch sees no CUDA device; take cpu or auto")
     place = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
     return ChexbertLabeler(
         model=model.to(place),

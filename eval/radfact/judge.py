@@ -31,7 +31,7 @@ from eval.radfact.wire import (
     check_answer,
 )
 from labeling.runtime.ask import Policy
-from labeling.runtime.engine import Engine, Question
+from labeling.runtime.engine import Engine, Question, Usage
 from labeling.runtime.keep import Keeper, Tally
 from labeling.runtime.store import Store
 from studies.report_text import Sentence, split_sentences
@@ -64,6 +64,14 @@ class Judge:
             "settings": dict(self._engine.settings),
             "prompts": {prompt.id: prompt.sha256 for prompt in self._maker.prompts.values()},
         }
+
+    @property
+    def usage(self) -> Usage:
+        """Requests and tokens of the last run, all stages together."""
+        total = Usage()
+        for tally in self.tallies.values():
+            total = total.plus(tally.usage)
+        return total
 
     async def judge(self, pairs: Sequence[ReportPair], on_progress: OnProgress) -> list[StudyJudgments]:
         """Judge every phrase of every pair; the studies come in the order of the pairs.

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from labeling.runtime.address import is_this_machine
 from labeling.runtime.ask import Policy
+from labeling.runtime.engine import Usage
 
 if TYPE_CHECKING:  # the client takes a while to import, and most runs ask nobody
     from labeling.runtime.engines.endpoint import EndpointEngine
@@ -72,6 +73,20 @@ class ModelSettings(BaseModel):
             requests_per_minute=self.requests_per_minute,
             tokens_per_minute=self.tokens_per_minute,
         )
+
+    def say_usage(self, usage: Usage) -> str:
+        """Requests and tokens, failed attempts included, and the dollars they cost where prices are known. Cached
+        tokens cost `price_cached`, or as much as any other."""
+        said = (
+            f"{usage.requests:,} requests, {usage.prompt_tokens:,} tokens in ({usage.cached_tokens:,} cached), "
+            f"{usage.completion_tokens:,} out"
+        )
+        if self.price_in is None or self.price_out is None:
+            return said
+        cached_price = self.price_in if self.price_cached is None else self.price_cached
+        fresh = usage.prompt_tokens - usage.cached_tokens
+        spent = fresh * self.price_in + usage.cached_tokens * cached_price + usage.completion_tokens * self.price_out
+        return f"{said}, ${spent / 1e6:,.2f}"
 
 
 def check_address(settings: ModelSettings) -> None:

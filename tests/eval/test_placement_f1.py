@@ -277,11 +277,11 @@ def test_marks_name_the_false_alarms_and_the_misses_with_the_other_texts_state()
         device(LineTubeType.NASOGASTRIC_TUBE, INCORRECT, at=(60, 69)),
     )
     assert wrong_placements(prediction, reference, by_side=False) == [
-        Mark("prediction", 0, 9, "endotracheal_tube: incorrect here, unclear in the reference"),
-        Mark("reference", 40, 49, "picc: incorrect here, correct in the prediction"),
-        Mark("prediction", 20, 29, "chest_tube: incorrect here, not in the reference"),
-        Mark("prediction", 30, 39, "chest_tube: incorrect here, not in the reference"),
-        Mark("reference", 60, 69, "nasogastric_tube: incorrect here, not in the prediction"),
+        Mark("prediction", 0, 9, "wrong_placement", "endotracheal_tube: incorrect here, unclear in the reference"),
+        Mark("reference", 40, 49, "wrong_placement", "picc: incorrect here, correct in the prediction"),
+        Mark("prediction", 20, 29, "wrong_placement", "chest_tube: incorrect here, not in the reference"),
+        Mark("prediction", 30, 39, "wrong_placement", "chest_tube: incorrect here, not in the reference"),
+        Mark("reference", 60, 69, "wrong_placement", "nasogastric_tube: incorrect here, not in the prediction"),
     ]
 
 
@@ -290,8 +290,8 @@ def test_marks_follow_the_units_and_a_hit_has_none():
     removed = device(CHEST_TUBE, NOT_SAID, LEFT, removed=True)
     assert wrong_placements(row(left), row(right), by_side=False) == []
     assert wrong_placements(row(left), row(right, removed), by_side=True) == [
-        Mark("prediction", 0, 5, "chest_tube (left): incorrect here, removed in the reference"),
-        Mark("reference", 5, 9, "chest_tube (right): incorrect here, not in the prediction"),
+        Mark("prediction", 0, 5, "wrong_placement", "chest_tube (left): incorrect here, removed in the reference"),
+        Mark("reference", 5, 9, "wrong_placement", "chest_tube (right): incorrect here, not in the prediction"),
     ]
 
 

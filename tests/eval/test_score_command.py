@@ -123,7 +123,6 @@ class TestScores:
         }
         assert (bench.folder / "out").stat().st_mode & 0o077 == 0
 
-    @pytest.mark.xfail(strict=True, reason="a column of undefined shares squeezes others out of the table")
     def test_the_table_shows_point_interval_and_number_of_studies_uncut(self, bench):
         bench.score()
         rows = [line.split("│") for line in bench.done.stdout.splitlines() if line.startswith("│")]

@@ -205,7 +205,8 @@ def test_radfact_averages_each_direction_over_the_studies_that_have_it():
 def test_a_metric_that_no_study_has_is_null():
     nothing = [np.nan] * 4
     scores = scores_of(columns_of(**radfact(nothing, nothing, np.nan)), metrics=("radfact",))
-    assert by_name(scores)["radfact_logical_f1"]["point"] is None
+    for name in ("f1", "precision", "recall"):
+        assert by_name(scores)[f"radfact_logical_{name}"]["point"] is None
     assert scores["metrics"]["radfact"]["studies"] == 0
     json.dumps(scores, allow_nan=False)
 

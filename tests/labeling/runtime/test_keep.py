@@ -121,6 +121,14 @@ def test_what_failed_is_asked_again_by_the_next_run(store):
     assert engine.asked == ["b"]
 
 
+def test_what_failed_and_stands_in_a_later_portion_is_asked_again(store):
+    engine = Speaker(silent="b")
+    keeper = Keeper(engine, store, Policy(concurrency=1, max_attempts=1))
+    ask(keeper, "b", "b")
+    assert engine.asked == ["b", "b"]
+    assert counts(keeper) == (2, 0, 0, 2)
+
+
 def test_answers_are_on_the_disk_while_others_are_still_asked(store):
     seen = {}
 
