@@ -69,14 +69,14 @@ class Done(NamedTuple):
 
 
 def score(*arguments: object) -> Done:
-    return _run("score-reports", cli.score_reports, arguments)
+    return run_command("score-reports", cli.score_reports, arguments)
 
 
 def compare(*arguments: object) -> Done:
-    return _run("compare-scores", cli.compare_scores, arguments)
+    return run_command("compare-scores", cli.compare_scores, arguments)
 
 
-def _run(name: str, command: Any, arguments: Iterable[object]) -> Done:
+def run_command(name: str, command: Any, arguments: Iterable[object]) -> Done:
     """What the command raises is raised: a user would see a traceback."""
     clean = {key: value for key, value in os.environ.items() if not key.startswith("OPENAI_")}
     with (

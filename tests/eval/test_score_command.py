@@ -468,6 +468,7 @@ class TestChexbertOptions:
             (("--chexbert-vocab", bench.predictions), "chexbert_vocab needs chexbert_checkpoint"),
             (("--chexbert-revision", "main"), "chexbert_revision needs chexbert_checkpoint"),
             (("--chexbert-checkpoint", weights, "--labels"), "exclude each other"),
+            (("--metrics", "rouge_l", "--labels"), "add chexbert to metrics"),
         ):
             assert said in bench.refused(*flags), flags
 
@@ -545,6 +546,14 @@ class TestJudge:
         assert list(scores["not_computed"]) == ["chexbert"]
         assert scores["metrics"]["radfact"]["settings"]["judge"]["model"] == "m"
         assert (bench.folder / "out" / "judgments.jsonl").exists()
+
+    def test_what_it_cost_is_said_where_prices_are_known(self, bench):
+        with running_judge() as stub:
+            judge = ("--metrics", "radfact", "--model", "m", "--base-url", stub.url)
+            bench.score(*judge, "--price-in", 0, "--price-cached", 0, "--price-out", 1e6)
+            # the stub counts 8 answer tokens a request: a dollar each
+            assert f"{QUESTIONS} requests" in bench.done.stderr
+            assert f"${8 * QUESTIONS}.00" in bench.done.stderr
 
     def test_radfact_asked_for_without_a_judge_is_refused_with_what_it_needs(self, bench):
         said = bench.refused("--metrics", "rouge_l,radfact")
@@ -719,6 +728,7 @@ class TestExitCodes:
             (("--worst", -1), "worst = -1"),
             (("--max-failures", 1.5), "max_failures = 1.5"),
             (("--labeler", "model"), "labeler model needs a language model"),
+            (("--price-in", "1"), "price_in and price_out must be given together"),
             (("--base-url", "nonsense", "--model", "m"), "nonsense"),
         ],
     )
