@@ -1,30 +1,18 @@
-"""The label rows of generated and reference reports: read from files, or made on the fly and kept.
-
-What scores need of a text, findings and all lines and tubes, is what `label-reports --prompt all` writes. A generated
-report may be empty: that is a report that says nothing, not a failure, and nobody is asked about it.
-"""
+"""The label rows of generated and reference reports: read from files, or made on the fly and kept."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Protocol
 
 from pydantic import BaseModel, ValidationError
 
-from labeling.intake import fault
-from labeling.pipeline import Labeler
-from labeling.placement.tables import load_tables
-from labeling.rows import RowMaker
 from labeling.runtime.ask import Policy
 from labeling.runtime.engine import Engine
-from labeling.runtime.keep import Tally
-from labeling.runtime.store import Store
 from labeling.schema import SCHEMA_VERSION, LabelRow
-from prompts.load import load_prompt, resolve_prompts
-from studies.records import Report
+from labeling.texts import label_texts
 
-_PROMPT = "all"
 _SUFFIXES = (".jsonl", ".parquet")
 
 
@@ -113,19 +101,11 @@ class Labelled:
         StoreError: answers cannot be kept.
     """
 
-    def __init__(
-        self, engine: Engine, policy: Policy, store_folder: Path, on_progress: Callable[[Tally], None] = lambda _: None
-    ) -> None:
-        self._engine, self._policy, self._store_folder, self._on_progress = engine, policy, store_folder, on_progress
+    def __init__(self, engine: Engine, policy: Policy, store_folder: Path) -> None:
+        self._engine, self._policy, self._store_folder = engine, policy, store_folder
 
     async def rows(self, texts: Mapping[str, str]) -> tuple[dict[str, LabelRow], dict[str, str]]:
-        return await label_texts(
-            texts,
-            store_folder=self._store_folder,
-            engine=self._engine,
-            policy=self._policy,
-            on_progress=self._on_progress,
-        )
+        return await label_texts(texts, store_folder=self._store_folder, engine=self._engine, policy=self._policy)
 
 
 class _Head(BaseModel):
@@ -138,51 +118,6 @@ def _proven_by(row: LabelRow, text: str) -> bool:
     proofs = [(one.reference_phrase, one.evidence) for one in row.findings]
     proofs += [(one.reference_sentence, one.evidence) for one in row.lines_and_tubes]
     return all(words == " ".join(text[span.start : span.end] for span in spans) for words, spans in proofs)
-
-
-async def label_texts(
-    texts: Mapping[str, str],
-    *,
-    store_folder: Path,
-    engine: Engine,
-    policy: Policy,
-    on_progress: Callable[[Tally], None],
-) -> tuple[dict[str, LabelRow], dict[str, str]]:
-    """Label texts by id as `label-reports --prompt all` does, with the shipped placement tables.
-
-    Answers are kept in `answers.sqlite` in `store_folder`, by content: the same text is asked about once, also when a
-    stopped run is started again, and `label-reports --store` shares them.
-
-    Returns:
-        The rows, and why the other ids have none; both in the order of `texts`.
-
-    Raises:
-        StoreError: answers cannot be kept.
-    """
-    prompts = [load_prompt(name) for name in resolve_prompts(_PROMPT)]
-    row_maker = RowMaker(_PROMPT, prompts, engine.name, engine.model, load_tables())
-    rows: dict[str, LabelRow] = {}
-    failures: dict[str, str] = {}
-    reports = [Report(report_id, text) for report_id, text in texts.items()]
-    asked = []
-    for report in reports:
-        silent = not report.text.strip()
-        reason = fault(report._replace(text="Clear.") if silent else report)  # the id can be at fault all the same
-        if reason is not None:
-            failures[report.report_id] = reason
-        elif silent:
-            rows[report.report_id] = row_maker.make(report, [], {})
-        else:
-            asked.append(report)
-    with Store(store_folder / "answers.sqlite") as store:
-        labeler = Labeler(prompts, engine, store, row_maker, policy)
-        await labeler.ask(asked, on_progress)
-        for report, result in labeler.results(asked, {}):
-            if isinstance(result, LabelRow):
-                rows[report.report_id] = result
-            else:
-                failures[report.report_id] = result
-    return {key: rows[key] for key in texts if key in rows}, {key: failures[key] for key in texts if key in failures}
 
 
 def _check_suffix(path: Path) -> None:

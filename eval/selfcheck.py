@@ -23,7 +23,6 @@ import numpy.typing as npt
 
 from eval.chexpert import CLASSES, NO_LABELS, class_table, f1_figures, label_columns
 from eval.figures import Figure, Floats, mean_figure
-from eval.label_rows import label_texts
 from eval.placement import placement_columns, placement_figures, placement_table
 from eval.radfact.judgments import ReportPair, read_judgments, replay
 from eval.radfact.score import count_failures, failure_bounds, radfact_columns, radfact_figures
@@ -41,6 +40,7 @@ from labeling.crosswalk import chexpert14
 from labeling.rules.engine import RulesEngine
 from labeling.runtime.ask import Policy
 from labeling.schema import LabelRow
+from labeling.texts import label_texts
 
 Cases = Mapping[str, Any]
 _TORCH = {"huggingface_hub", "tokenizers", "torch", "transformers"}  # of the extra "torch"
@@ -285,7 +285,6 @@ def _label(texts: Sequence[str]) -> dict[str, LabelRow]:
                 store_folder=Path(folder),
                 engine=RulesEngine(),
                 policy=Policy(concurrency=1),
-                on_progress=lambda _: None,
             )
         )
     if failures:

@@ -4,11 +4,12 @@ import json
 import duckdb
 import pytest
 
-from eval.label_rows import LabelFile, label_texts
+from eval.label_rows import LabelFile
 from labeling.outputs import row_writer
 from labeling.rules.engine import RulesEngine
 from labeling.runtime.ask import Policy
 from labeling.runtime.engine import EngineError
+from labeling.texts import label_texts
 from labeling.vocabulary import Mention, Placement
 
 POLICY = Policy(concurrency=2, max_attempts=1, backoff_base_s=0.0)
@@ -47,9 +48,7 @@ def write_label_rows(path, rows):
 
 
 def label(texts, folder, engine=None):
-    return asyncio.run(
-        label_texts(texts, store_folder=folder, engine=engine or Counting(), policy=POLICY, on_progress=[].append)
-    )
+    return asyncio.run(label_texts(texts, store_folder=folder, engine=engine or Counting(), policy=POLICY))
 
 
 def test_texts_get_the_rows_that_label_reports_writes_with_prompt_all(tmp_path):
