@@ -17,24 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from eval.figures import Columns, Figure, Floats, Group
+from labeling.crosswalk import CHEXPERT_14
 
-# In the order of CheXbert's fourteen heads.
-CLASSES = (
-    "Enlarged Cardiomediastinum",
-    "Cardiomegaly",
-    "Lung Opacity",
-    "Lung Lesion",
-    "Edema",
-    "Consolidation",
-    "Pneumonia",
-    "Atelectasis",
-    "Pneumothorax",
-    "Pleural Effusion",
-    "Pleural Other",
-    "Fracture",
-    "Support Devices",
-    "No Finding",
-)
+CLASSES = CHEXPERT_14  # in the order of CheXbert's fourteen heads
 # The five of the CheXpert competition (Irvin et al., arXiv 1901.07031).
 FIVE = ("Cardiomegaly", "Edema", "Consolidation", "Atelectasis", "Pleural Effusion")
 NO_LABELS = -1  # the code of a study that has no labels

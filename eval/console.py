@@ -167,13 +167,17 @@ class Screen:
             ("sensitivity to entailment", found.sensitivity),
             ("specificity", found.specificity),
         ):
-            self.print(f"{name:26}{one.value:.3f} [{one.low:.3f}, {one.high:.3f}]")
+            self.print(f"{name:26}{_three(one.point)} [{_three(one.low)}, {_three(one.high)}]")
         self.print(f"95 % intervals: {replicates:,} resamples of report pairs")
 
     def check(self, check: Check) -> None:
         """One line of the self-check."""
         word, style = {True: ("pass", "green"), False: ("FAIL", "bold red"), None: ("skip", "yellow")}[check.passed]
         self._out.print(Text(f"{word}  {check.name}:", style=style), Text(check.detail, style="dim"), soft_wrap=True)
+
+
+def _three(value: float | None) -> str:
+    return "n/a" if value is None else f"{value:.3f}"
 
 
 def p_value(p: float | None) -> str:

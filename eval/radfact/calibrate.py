@@ -2,7 +2,7 @@
 
 Statements of one pair of reports are not independent, so the intervals come from resampling whole pairs.
 
-Shape letters: P pairs, R resamples, 4 the counts of the confusion table.
+Shape letters: P pairs, 4 the counts of the confusion table.
 """
 
 from __future__ import annotations
@@ -14,9 +14,12 @@ from typing import Literal, NamedTuple
 import numpy as np
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
-from eval.figures import Floats
+from eval.figures import Figure, Floats, Group, ratio
 from eval.radfact.judgments import Outcome, Verdict
+from eval.radfact.score import METRIC
 from eval.radfact.wire import Statement
+from eval.statistics.bootstrap import Estimate, bootstrap
+from eval.statistics.resampling import Resampling
 
 NUM_RESAMPLES = 2000
 
@@ -29,19 +32,8 @@ class Labelled(NamedTuple):
     entailed: bool
 
 
-class Estimate(NamedTuple):
-    """A figure and its 95 % percentile interval; NaN where the figure is undefined."""
-
-    value: float
-    low: float
-    high: float
-
-
 class Calibration(NamedTuple):
-    """The judge against people; "positive" is entailed, and failed judgments are in no figure but their own.
-
-    undefined_resamples: share of resamples in which Cohen's kappa was undefined; they are left out of the intervals.
-    """
+    """The judge against people; "positive" is entailed, and failed judgments are in no figure but their own."""
 
     num_pairs: int
     num_statements: int
@@ -54,7 +46,6 @@ class Calibration(NamedTuple):
     kappa: Estimate
     sensitivity: Estimate
     specificity: Estimate
-    undefined_resamples: float
 
     @property
     def failure_rate(self) -> float:
@@ -79,8 +70,6 @@ def calibrate(
     """
     if not labelled:
         raise ValueError("no labelled statements")
-    if num_resamples < 1:
-        raise ValueError(f"{num_resamples} resamples are too few")
     missing = sum(one.statement not in verdicts for one in labelled)
     if missing:
         raise ValueError(f"{missing} of {len(labelled)} labelled statements have no verdict")
@@ -95,12 +84,13 @@ def calibrate(
         raise ValueError(
             f"{tp + fn} of the statements judged are entailed for people and {tn + fp} are not; both kinds are needed"
         )
-    rng = np.random.default_rng(seed)
-    resampled_R4 = np.stack(
-        [counts_P4[rng.integers(len(rows), size=len(rows))].sum(axis=0) for _ in range(num_resamples)]
+    agreement, kappa, sensitivity, specificity = bootstrap(
+        [
+            Figure(value.__name__, value.__name__, METRIC, Group.DETAIL, counts_P4, value)
+            for value in (_agreement, _kappa, _sensitivity, _specificity)
+        ],
+        Resampling(num_resamples, seed),
     )
-    points, resamples = _figures(counts_P4.sum(axis=0)), _figures(resampled_R4)
-    agreement, kappa, sensitivity, specificity = map(_estimate, points, resamples)
     return Calibration(
         num_pairs=len(rows),
         num_statements=len(labelled),
@@ -113,7 +103,6 @@ def calibrate(
         kappa=kappa,
         sensitivity=sensitivity,
         specificity=specificity,
-        undefined_resamples=float(np.isnan(resamples[1]).mean()),
     )
 
 
@@ -193,17 +182,23 @@ def _first(error: ValidationError) -> str:
     return f"{'.'.join(map(str, first['loc'])) or 'row'}: {first['msg']}"
 
 
-def _figures(counts_4: Floats) -> tuple[Floats, Floats, Floats, Floats]:
-    """Agreement, kappa, sensitivity, specificity; counts in the last axis, NaN where undefined."""
-    tp, fn, tn, fp = np.moveaxis(counts_4, -1, 0)
+def _agreement(counts: Floats) -> Floats:
+    tp, fn, tn, fp = np.moveaxis(counts, -1, 0)
+    return ratio(np.stack([tp + tn, tp + fn + tn + fp], axis=-1))
+
+
+def _kappa(counts: Floats) -> Floats:
+    tp, fn, tn, fp = np.moveaxis(counts, -1, 0)
     total = tp + fn + tn + fp
-    with np.errstate(divide="ignore", invalid="ignore"):
-        agreement = (tp + tn) / total
-        by_chance = ((tp + fn) * (tp + fp) + (tn + fp) * (tn + fn)) / total**2
-        kappa = (agreement - by_chance) / (1 - by_chance)
-        return agreement, kappa, tp / (tp + fn), tn / (tn + fp)
+    by_chance = (tp + fn) * (tp + fp) + (tn + fp) * (tn + fn)  # times total^2, as the rest
+    return ratio(np.stack([(tp + tn) * total - by_chance, total**2 - by_chance], axis=-1))
 
 
-def _estimate(point: Floats, values_R: Floats) -> Estimate:
-    low, high = np.nanquantile(values_R, [0.025, 0.975])
-    return Estimate(float(point), float(low), float(high))
+def _sensitivity(counts: Floats) -> Floats:
+    tp, fn, _, _ = np.moveaxis(counts, -1, 0)
+    return ratio(np.stack([tp, tp + fn], axis=-1))
+
+
+def _specificity(counts: Floats) -> Floats:
+    _, _, tn, fp = np.moveaxis(counts, -1, 0)
+    return ratio(np.stack([tn, tn + fp], axis=-1))

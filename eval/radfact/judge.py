@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from eval.pairs import text_sha256
 from eval.radfact.judgments import (
     Failure,
     Judged,
@@ -19,7 +20,6 @@ from eval.radfact.judgments import (
     SideJudgments,
     StudyJudgments,
     Verdict,
-    text_sha256,
 )
 from eval.radfact.wire import (
     ENTAILMENT,

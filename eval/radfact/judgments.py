@@ -7,7 +7,6 @@ the reports.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
@@ -17,6 +16,7 @@ from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from eval.pairs import text_sha256
 from labeling.outputs import whole_file
 
 FORMAT_VERSION = 1
@@ -117,11 +117,6 @@ class _Row(BaseModel):
     failure: str | None
     failure_kind: str | None
     text_sha256: str  # of the report whose phrase this is
-
-
-def text_sha256(text: str) -> str:
-    """The hash that stands for a report's exact text."""
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def write_judgments(path: Path, judge: Mapping[str, Any], studies: Sequence[StudyJudgments]) -> None:

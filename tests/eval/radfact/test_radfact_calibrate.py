@@ -34,10 +34,10 @@ def test_figures_by_hand():
     # Cohen 1960's kind of table: 20 + 15 of 50 agree, p_o = .7; p_e = (25 * 30 + 25 * 20) / 50^2 = .5; kappa = .4.
     got = calibrate(*table(tp=20, fn=5, tn=15, fp=10), seed=0, num_resamples=10)
     assert (got.true_positives, got.false_negatives, got.true_negatives, got.false_positives) == (20, 5, 15, 10)
-    assert got.agreement.value == pytest.approx(0.7)
-    assert got.kappa.value == pytest.approx(0.4)
-    assert got.sensitivity.value == pytest.approx(20 / 25)
-    assert got.specificity.value == pytest.approx(15 / 25)
+    assert got.agreement.point == pytest.approx(0.7)
+    assert got.kappa.point == pytest.approx(0.4)
+    assert got.sensitivity.point == pytest.approx(20 / 25)
+    assert got.specificity.point == pytest.approx(15 / 25)
     assert (got.num_pairs, got.num_statements, got.num_failed, got.failure_rate) == (50, 50, 0, 0.0)
 
 
@@ -48,22 +48,22 @@ def test_figures_agree_with_scikit_learn():
     judge = people ^ (rng.random(200) < 0.2)
     rows = [(f"p{i // 4}", bool(p), ENTAILED if j else NOT) for i, (p, j) in enumerate(zip(people, judge, strict=True))]
     got = calibrate(*case(*rows), seed=0, num_resamples=10)
-    assert got.kappa.value == pytest.approx(metrics.cohen_kappa_score(people, judge), abs=1e-12)
-    assert got.agreement.value == pytest.approx(metrics.accuracy_score(people, judge), abs=1e-12)
-    assert got.sensitivity.value == pytest.approx(metrics.recall_score(people, judge), abs=1e-12)
-    assert got.specificity.value == pytest.approx(metrics.recall_score(~people, ~judge), abs=1e-12)
+    assert got.kappa.point == pytest.approx(metrics.cohen_kappa_score(people, judge), abs=1e-12)
+    assert got.agreement.point == pytest.approx(metrics.accuracy_score(people, judge), abs=1e-12)
+    assert got.sensitivity.point == pytest.approx(metrics.recall_score(people, judge), abs=1e-12)
+    assert got.specificity.point == pytest.approx(metrics.recall_score(~people, ~judge), abs=1e-12)
     assert got.num_pairs == 50
 
 
 def test_failures_leave_all_figures_but_their_own():
     labelled, verdicts = case(("a", True, ENTAILED), ("a", False, NOT), ("b", True, FAILED), ("b", False, FAILED))
     got = calibrate(labelled, verdicts, seed=0)
-    assert (got.agreement.value, got.kappa.value) == (1.0, 1.0)
+    assert (got.agreement.point, got.kappa.point) == (1.0, 1.0)
     assert (got.num_failed, got.failure_rate) == (2, 0.5)
 
 
 def test_a_judge_that_always_says_the_same_has_kappa_zero():
-    assert calibrate(*table(tp=30, fn=0, tn=0, fp=10), seed=0).kappa.value == 0.0
+    assert calibrate(*table(tp=30, fn=0, tn=0, fp=10), seed=0).kappa.point == 0.0
 
 
 def test_the_interval_of_agreement_is_that_of_a_share():
@@ -91,7 +91,7 @@ def test_the_interval_is_the_same_for_the_same_seed_and_another_for_another():
 def test_resamples_without_one_kind_are_counted_and_left_out():
     # 2 of 3 pairs are entailed, the judge is right. Of 27 resamples one has none entailed, 8 have nothing else.
     got = calibrate(*table(tp=2, fn=0, tn=1, fp=0), seed=0, num_resamples=4000)
-    assert got.undefined_resamples == pytest.approx(9 / 27, abs=0.03)
+    assert got.kappa.degenerate_share == pytest.approx(9 / 27, abs=0.03)
     assert (got.kappa.low, got.kappa.high) == (1.0, 1.0)
 
 
@@ -111,7 +111,7 @@ def test_what_tells_nothing_is_refused(data, message):
 
 
 def test_no_resamples_are_refused():
-    with pytest.raises(ValueError, match="0 resamples"):
+    with pytest.raises(ValueError, match="replicates 0 is below 1"):
         calibrate(*table(1, 1, 1, 1), seed=0, num_resamples=0)
 
 

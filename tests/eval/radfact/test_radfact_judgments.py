@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from eval.radfact.judgments import ReportPair, read_judgments, replay, text_sha256, write_judgments
+from eval.pairs import text_sha256
+from eval.radfact.judgments import ReportPair, read_judgments, replay, write_judgments
 from eval.radfact.score import radfact_columns
 from tests.eval.radfact.invented import judge_all, study
 
