@@ -1,6 +1,5 @@
 """F1 over the fourteen classes, against hand counts and scikit-learn."""
 
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -22,9 +21,9 @@ from eval.chexpert import (
     zero_support,
 )
 from eval.figures import Group
+from tests.eval.shared_oracles import oracle
 
 ROOT = Path(__file__).parents[2]
-ORACLES = ROOT.parent / "shared" / "data" / "stats" / "oracles.json"
 BLANK, POSITIVE, NEGATIVE, UNCERTAIN = range(4)
 FIVE_COLUMNS = [CLASSES.index(name) for name in FIVE]
 EDEMA = CLASSES.index("Edema")
@@ -162,12 +161,10 @@ def test_figures_of_resamples_at_once_are_those_of_each_resample():
 
 
 def test_macro_and_micro_f1_of_the_stored_oracle():
-    if not ORACLES.is_file():
-        pytest.skip("the shared oracles are not here")
-    oracle = next(o for o in json.loads(ORACLES.read_text())["oracles"] if o["id"] == "boot.f1.B500")
-    true, said = (np.array(oracle["input"][name], dtype=bool) for name in ("y", "pred"))
+    stored = oracle("boot.f1.B500")
+    true, said = (np.array(stored["input"][name], dtype=bool) for name in ("y", "pred"))
     counts_3C = np.stack([said & true, said & ~true, ~said & true]).sum(axis=1).astype(float)
-    expected = oracle["expected"]
+    expected = stored["expected"]
     assert macro_f1(counts_3C.ravel()) == pytest.approx(expected["macro"]["point"], abs=1e-10)
     assert pooled_f1(counts_3C.sum(axis=1)) == pytest.approx(expected["micro"]["point"], abs=1e-10)
     np.testing.assert_allclose(np.nan_to_num(pooled_f1(counts_3C.T)), expected["per_class"], atol=1e-10)

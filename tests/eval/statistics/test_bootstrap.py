@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import math
 import tracemalloc
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,16 +14,9 @@ import scipy.stats
 from eval.figures import Figure, Floats, Group, mean_figure
 from eval.statistics.bootstrap import Estimate, bca_interval, bootstrap, bootstrap_bca, estimate, replicate_values
 from eval.statistics.resampling import Resampling, Rng
+from tests.eval.shared_oracles import oracle
 
-ROOT = Path(__file__).parents[3]
 NAN = math.nan
-
-
-def oracle(name: str) -> dict[str, Any]:
-    path = ROOT.parent / "shared" / "data" / "stats" / "oracles.json"
-    if not path.exists():
-        pytest.skip("the shared folder with the statistics oracles is not here")
-    return next(one for one in json.loads(path.read_text())["oracles"] if one["id"] == name)
 
 
 def figure(sums: npt.ArrayLike, value: Any) -> Figure:

@@ -1,21 +1,11 @@
-import json
-from pathlib import Path
-
 import numpy as np
 import pytest
 from sklearn.metrics import auc, average_precision_score, precision_recall_curve, roc_auc_score
 
 from eval.statistics.curves import auroc, average_precision, pr_trapezoid
+from tests.eval.shared_oracles import oracle
 
-ORACLES = Path(__file__).parents[3].parent / "shared" / "data" / "stats" / "oracles.json"
 CURVES = (average_precision, pr_trapezoid, auroc)
-
-
-def oracle(name):
-    if not ORACLES.is_file():
-        pytest.skip("the statistics oracles are not beside the repository")
-    found = next(entry for entry in json.loads(ORACLES.read_text("utf-8"))["oracles"] if entry["id"] == name)
-    return found["input"], found["expected"]
 
 
 def sklearn_areas(labels, scores):
@@ -41,18 +31,18 @@ def test_constant_score_gives_the_prevalence_and_half_the_roc():
 
 @pytest.mark.parametrize("name", ["ap.ties", "ap.weights"])
 def test_ties_and_weights_equal_the_oracle(name):
-    given, expected = oracle(name)
+    given, expected = (oracle(name)[key] for key in ("input", "expected"))
     found = areas(given["y"], given["score"], given.get("w"))
     assert found == pytest.approx((expected["ap"], expected["pr_trapezoid"], expected["auroc"]), abs=1e-10)
 
 
 def test_all_tied_equals_the_oracle():
-    given, expected = oracle("ap.all_tied")
+    given, expected = (oracle("ap.all_tied")[key] for key in ("input", "expected"))
     assert areas(given["y"], given["score"])[:2] == pytest.approx((expected["ap"], expected["pr_trapezoid"]), abs=1e-10)
 
 
 def test_macro_and_micro_equal_the_oracle():
-    given, expected = oracle("ap.micro_macro")
+    given, expected = (oracle("ap.micro_macro")[key] for key in ("input", "expected"))
     labels, scores = np.array(given["y"]), np.array(given["score"])
     per_task = [average_precision(labels[:, task], scores[:, task]) for task in range(labels.shape[1])]
     assert per_task == pytest.approx(expected["per_task"], abs=1e-10)

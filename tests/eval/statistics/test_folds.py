@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import math
 from itertools import product
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 from eval.statistics.folds import fold_range
-
-ROOT = Path(__file__).parents[3]
-
-
-def oracle(name: str) -> dict[str, Any]:
-    path = ROOT.parent / "shared" / "data" / "stats" / "oracles.json"
-    if not path.exists():
-        pytest.skip("the shared folder with the statistics oracles is not here")
-    return next(one for one in json.loads(path.read_text())["oracles"] if one["id"] == name)
+from tests.eval.shared_oracles import oracle
 
 
 def test_median_and_range_of_five_folds():

@@ -1,14 +1,10 @@
-import json
-from pathlib import Path
-
 import numpy as np
 import pytest
 from scipy import stats
 
 from eval.statistics.curves import average_precision
 from eval.statistics.hierarchical import Task, hierarchical_bootstrap
-
-ORACLES = Path(__file__).parents[3].parent / "shared" / "data" / "stats" / "oracles.json"
+from tests.eval.shared_oracles import oracle
 
 
 def example(num_samples=150, seed=0, better=0.4):
@@ -21,9 +17,7 @@ def example(num_samples=150, seed=0, better=0.4):
 
 @pytest.fixture
 def a8():
-    if not ORACLES.is_file():
-        pytest.skip("the statistics oracles are not beside the repository")
-    found = next(item for item in json.loads(ORACLES.read_text("utf-8"))["oracles"] if item["id"] == "a8.hierarchical")
+    found = oracle("a8.hierarchical")
     given = found["input"]
     tasks = [(task["y"], task["A"], task["B"]) for task in given["tasks"]]
     return tasks, {"seed": given["seed"], "replicates": given["B"]}, found["expected"]

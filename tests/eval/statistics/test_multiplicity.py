@@ -2,26 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import math
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from scipy import stats
 
 from eval.statistics.multiplicity import benjamini_hochberg, benjamini_yekutieli, bonferroni, holm
-
-ROOT = Path(__file__).parents[3]
-
-
-def oracle(name: str) -> dict[str, Any]:
-    path = ROOT.parent / "shared" / "data" / "stats" / "oracles.json"
-    if not path.exists():
-        pytest.skip("the shared folder with the statistics oracles is not here")
-    return next(one for one in json.loads(path.read_text())["oracles"] if one["id"] == name)
-
+from tests.eval.shared_oracles import oracle
 
 ALL = [bonferroni, holm, benjamini_hochberg, benjamini_yekutieli]
 

@@ -2,26 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import math
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from scipy import stats
 
 from eval.statistics.power_law import fit_power_law, predict
-
-ROOT = Path(__file__).parents[3]
-
-
-def oracle(name: str) -> dict[str, Any]:
-    path = ROOT.parent / "shared" / "data" / "stats" / "oracles.json"
-    if not path.exists():
-        pytest.skip("the shared folder with the statistics oracles is not here")
-    return next(one for one in json.loads(path.read_text())["oracles"] if one["id"] == name)
-
+from tests.eval.shared_oracles import oracle
 
 SIZES = [30e3, 50e3, 100e3, 1e6, 3.5e6]
 # Two runs at the ends and three inside, a score each.

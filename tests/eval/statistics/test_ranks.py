@@ -2,34 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import math
 from itertools import combinations
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from scipy import stats
 
 from eval.statistics.ranks import critical_difference, friedman, mann_whitney, nemenyi
-
-ROOT = Path(__file__).parents[3]
-
-
-def oracle(name: str) -> dict[str, Any]:
-    path = ROOT.parent / "shared" / "data" / "stats" / "oracles.json"
-    if not path.exists():
-        pytest.skip("the shared folder with the statistics oracles is not here")
-    return next(one for one in json.loads(path.read_text())["oracles"] if one["id"] == name)
-
-
-def shared_rank_tests() -> dict[str, Any]:
-    path = ROOT.parent / "shared" / "data" / "stats" / "friedman_nemenyi_mwu.json"
-    if not path.exists():
-        pytest.skip("the shared folder with the rank test oracles is not here")
-    loaded: dict[str, Any] = json.loads(path.read_text())
-    return loaded
+from tests.eval.shared_oracles import oracle, read_shared
 
 
 def two_treatments(plus: int, minus: int, ties: int) -> list[list[float]]:
@@ -235,7 +216,7 @@ def test_mann_whitney_as_the_oracles():
 
 
 def test_twelve_folds_of_four_models_as_the_shared_file():
-    shared = shared_rank_tests()
+    shared = read_shared("friedman_nemenyi_mwu.json")
     values = np.array(shared["X"])
     assert friedman(values)[:2] == pytest.approx(shared["friedman"])
     ranks = nemenyi(values, larger_is_better=True)

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import json
 import math
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,19 +13,12 @@ from scipy.stats import binom, chisquare
 
 from eval.statistics import resampling
 from eval.statistics.resampling import Resampling, Rng, count_blocks, draws, replicate_sums, unit_numbers, unit_sums
+from tests.eval.shared_oracles import oracle
 
-ROOT = Path(__file__).parents[3]
 Counts = npt.NDArray[np.int64]
 CHANCE = 0.001  # seeds are fixed, so a test that passes once passes always
 # Less than a cell, one cell, cells and a rest, and past the part that is drawn at a time (64 cells).
 SIZES = [1, 2, 100, 255, 256, 257, 511, 512, 1000, 64 * 256, 64 * 256 + 1, 65 * 256 + 7]
-
-
-def oracle(name: str) -> dict[str, Any]:
-    path = ROOT.parent / "shared" / "data" / "stats" / "oracles.json"
-    if not path.exists():
-        pytest.skip("the shared folder with the statistics oracles is not here")
-    return next(one for one in json.loads(path.read_text())["oracles"] if one["id"] == name)
 
 
 def all_counts(units: int, setting: Resampling) -> Counts:

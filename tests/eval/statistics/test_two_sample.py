@@ -2,26 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import math
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 from eval.statistics.multiplicity import bonferroni
 from eval.statistics.two_sample import bootstrap_difference
-
-ROOT = Path(__file__).parents[3]
-
-
-def oracle(name: str) -> dict[str, Any]:
-    path = ROOT.parent / "shared" / "data" / "stats" / "oracles.json"
-    if not path.exists():
-        pytest.skip("the shared folder with the statistics oracles is not here")
-    return next(one for one in json.loads(path.read_text())["oracles"] if one["id"] == name)
-
+from tests.eval.shared_oracles import oracle
 
 # Ten studies, hard and easy ones; b is .02 to .06 behind a on each.
 A = np.array([0.1, 0.9, 0.2, 0.8, 0.3, 0.7, 0.4, 0.6, 0.5, 0.95])
