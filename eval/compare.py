@@ -22,7 +22,7 @@ from eval.figure_sets import LABEL_TITLES, figures_of
 from eval.figures import Figure, Floats, Group
 from eval.per_study import PATIENT_ID, REFERENCE_SHA256, STUDY_ID, read_per_study
 from eval.scores import FORMAT, patient_units
-from eval.statistics.bootstrap import estimate, replicate_values
+from eval.statistics.bootstrap import count_units, estimate, replicate_values, say_few_units
 from eval.statistics.multiplicity import bonferroni, holm
 from eval.statistics.resampling import Resampling
 
@@ -42,7 +42,8 @@ class Difference(NamedTuple):
     """A figure of one system minus another's on the same studies; None where it is undefined.
 
     p: two-sided, twice the share of replicates on the lesser side of 0, with one added to count and number
-    (B. V. North et al., Am J Hum Genet 2002;71:439-441), so never 0. p_adjusted: for all tests of the comparison.
+    (B. V. North et al., Am J Hum Genet 2002;71:439-441), so never 0; nor below 2^(1 - units), the least p that an exact
+    sign test on as many studies or patients can give. p_adjusted: for all tests of the comparison.
     """
 
     figure: str
@@ -61,7 +62,8 @@ class Difference(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """What `compare_runs` found. unlike: settings in which the runs differ, compared all the same."""
+    """What `compare_runs` found. unlike: settings in which the runs differ, compared all the same;
+    warning: what is wrong with the intervals, if anything."""
 
     differences: list[Difference]
     studies: int
@@ -69,6 +71,7 @@ class Comparison(NamedTuple):
     unit: str
     left_out: dict[str, int]
     unlike: list[str]
+    warning: str | None
 
 
 def load_runs(folders: Sequence[Path]) -> list[Run]:
@@ -120,11 +123,17 @@ def compare_runs(
         raise ValueError("the runs have no figure in common; score them with the same metrics")
     with_patients = [table for table in tables if table[PATIENT_ID][0] is not None]
     units = patient_units(with_patients[0]) if with_patients and not iid else None
+    num_units = count_units(figures[0][shared[0]], units)
     flat = [one[name] for one in figures for name in shared]
     values = replicate_values(flat, resampling, units)
     by_run = [values[start : start + len(shared)] for start in range(0, len(values), len(shared))]
     found = [
-        _difference(runs[a].name, runs[b].name, figures[a][name], figures[b][name], by_run[a][place], by_run[b][place])
+        _difference(
+            (runs[a].name, runs[b].name),
+            (figures[a][name], figures[b][name]),
+            (by_run[a][place], by_run[b][place]),
+            num_units,
+        )
         for place, name in enumerate(shared)
         for a, b in combinations(range(len(runs)), 2)
     ]
@@ -135,6 +144,7 @@ def compare_runs(
         "study" if units is None else "patient",
         left_out,
         unlike,
+        say_few_units(num_units, "study" if units is None else "patient"),
     )
 
 
@@ -227,14 +237,17 @@ def _by_name(figures: Sequence[Figure], all_figures: bool) -> dict[str, Figure]:
     return {one.name: one for one in figures if all_figures or one.group is Group.HEADLINE}
 
 
-def _difference(first: str, second: str, one: Figure, other: Figure, one_B: Floats, other_B: Floats) -> Difference:
-    values_B = one_B - other_B
-    found = estimate(one.point() - other.point(), values_B)
+def _difference(
+    names: tuple[str, str], figures: tuple[Figure, Figure], replicates: tuple[Floats, Floats], num_units: int
+) -> Difference:
+    (first, second), (one, other) = names, figures
+    values_B = replicates[0] - replicates[1]
+    found = estimate(one.point() - other.point(), values_B, num_units=num_units)
     defined = values_B[np.isfinite(values_B)]
     p = None
-    if len(defined):
+    if len(defined) and num_units > 1:
         lesser = min((defined <= 0).sum(), (defined >= 0).sum())
-        p = min(1.0, 2 * (int(lesser) + 1) / (len(defined) + 1))
+        p = min(1.0, max(2 * (int(lesser) + 1) / (len(defined) + 1), 2.0 ** (1 - num_units)))
     return Difference(
         one.name,
         one.label,

@@ -96,6 +96,8 @@ class Screen:
             studies = scores["metrics"][figure["metric"]]["studies"]
             table.add_row(*(Text(cell, style=style) for cell in cells), f"{studies:,}")
         self._out.print(table)
+        if bootstrap["warning"]:
+            self.print(bootstrap["warning"])
         for figure in shown:
             if figure["degenerate_share"]:
                 share = 100 * figure["degenerate_share"]
@@ -140,6 +142,8 @@ class Screen:
                 p_value(one.p_adjusted),
             )
         self._out.print(table)
+        if found.warning:
+            self.print(found.warning)
         for run, count in found.left_out.items():
             if count:
                 self.print(f"{run}: {count:,} studies are not in every run and are left out")

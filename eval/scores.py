@@ -17,7 +17,14 @@ from eval.measures import Measured
 from eval.pairs import Pairs
 from eval.per_study import GROUP_PREFIX, PATIENT_ID
 from eval.placement import placement_table
-from eval.statistics.bootstrap import CONFIDENCE, bootstrap_bca, estimate, replicate_values
+from eval.statistics.bootstrap import (
+    CONFIDENCE,
+    bootstrap_bca,
+    count_units,
+    estimate,
+    replicate_values,
+    say_few_units,
+)
 from eval.statistics.resampling import Resampling, replicate_sums, unit_numbers, unit_sums
 from eval.statistics.subgroups import subgroup_gaps
 
@@ -53,7 +60,9 @@ def build_scores(
     unit = "study" if iid or patients is None else "patient"
     schemes: dict[str, Units] = {"study": None} if patients is None else {"study": None, "patient": patients}
     replicates = {name: replicate_values(figures, resampling, units) for name, units in schemes.items()}
-    counts = pairs.counts | {"patients": None if patients is None else int(patients.max()) + 1}
+    num_patients = None if patients is None else int(patients.max()) + 1
+    counts = pairs.counts | {"patients": num_patients}
+    num_units = num_patients if unit == "patient" and num_patients is not None else len(pairs.studies)
     return {
         "format": FORMAT,
         "carina_version": metadata.version("carina-cxr"),
@@ -63,6 +72,7 @@ def build_scores(
             "replicates": resampling.replicates,
             "seed": resampling.seed,
             "unit": unit,
+            "warning": say_few_units(num_units, unit),
             "rng": resampling.rng.value,
             "confidence": CONFIDENCE,
         },
@@ -98,7 +108,7 @@ def _figure(
     point = figure.point()
     intervals: dict[str, dict[str, float | None]] = {}
     for scheme, values_B in replicates.items():
-        found = estimate(point, values_B)
+        found = estimate(point, values_B, num_units=count_units(figure, schemes[scheme]))
         intervals[scheme] = {"median": found.median, "low": found.low, "high": found.high}
         bca = bootstrap_bca(figure, values_B, schemes[scheme])
         ends = (bca.low, bca.high) if bca else (None, None)
@@ -109,7 +119,7 @@ def _figure(
         "metric": figure.metric,
         "group": figure.group.value,
         "support": figure.support,
-        **estimate(point, replicates[unit])._asdict(),
+        **estimate(point, replicates[unit], num_units=count_units(figure, schemes[unit]))._asdict(),
         "intervals": intervals,
     }
 

@@ -190,6 +190,7 @@ def _how(bootstrap: Mapping[str, Any]) -> str:
     return (
         f"Medians and {bootstrap.get('confidence') or 0.95:.0%} percentile intervals from "
         f"{_count(bootstrap.get('replicates'))} bootstrap resamples of {unit}, seed {bootstrap.get('seed', 'n/a')}."
+        + (f" Beware: {bootstrap['warning']}." if bootstrap.get("warning") else "")
     )
 
 

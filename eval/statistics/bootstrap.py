@@ -20,6 +20,9 @@ from eval.figures import Figure, Floats
 from eval.statistics.resampling import Resampling, replicate_sums, unit_sums
 
 CONFIDENCE = 0.95
+FEW_UNITS = (
+    20  # rule of thumb: below it a percentile interval is clearly too short (sqrt((n - 1) / n), and no t quantile)
+)
 
 
 class Estimate(NamedTuple):
@@ -48,12 +51,18 @@ class BcaInterval(NamedTuple):
     acceleration: float
 
 
-def estimate(point: float, values_B: Floats, confidence: float = CONFIDENCE) -> Estimate:
-    """Summarise replicates: linear quantiles (Hyndman and Fan's type 7), NaN replicates left out and counted."""
+def estimate(
+    point: float, values_B: Floats, confidence: float = CONFIDENCE, *, num_units: int | None = None
+) -> Estimate:
+    """Summarise replicates: linear quantiles (Hyndman and Fan's type 7), NaN replicates left out and counted.
+
+    num_units: how many studies or patients were resampled. All resamples of a single one are alike: they tell nothing,
+    and nothing is given.
+    """
     defined = values_B[np.isfinite(values_B)]
     share = (len(values_B) - len(defined)) / len(values_B) if len(values_B) else 1.0
     shown = point if math.isfinite(point) else None
-    if not len(defined):
+    if not len(defined) or num_units == 1:
         return Estimate(shown, None, None, None, None, None, share)
     tail = (1 - confidence) / 2
     low, median, high = np.quantile(defined, [tail, 0.5, 1 - tail])
@@ -82,7 +91,25 @@ def bootstrap(
 ) -> list[Estimate]:
     """Percentile bootstrap of every figure; arguments as for `replicate_values`."""
     values = replicate_values(figures, resampling, unit_of_N)
-    return [estimate(figure.point(), values_B) for figure, values_B in zip(figures, values, strict=True)]
+    return [
+        estimate(figure.point(), values_B, num_units=count_units(figure, unit_of_N))
+        for figure, values_B in zip(figures, values, strict=True)
+    ]
+
+
+def count_units(figure: Figure, unit_of_N: npt.NDArray[np.int64] | None) -> int:
+    """How many studies, or patients, a resample of this figure draws from."""
+    return len(figure.sums_ND) if unit_of_N is None else int(unit_of_N.max()) + 1
+
+
+def say_few_units(num_units: int, unit: str) -> str | None:
+    """What a reader must know of intervals from so few units, or None where there are enough."""
+    if num_units >= FEW_UNITS:
+        return None
+    plural = {"patient": "patients", "study": "studies"}[unit]
+    if num_units == 1:
+        return f"there is one {unit} only: no interval can be had from resampling {plural}"
+    return f"only {num_units} {plural} were resampled: intervals from so few are too short"
 
 
 def bca_interval(

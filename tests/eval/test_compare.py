@@ -54,6 +54,30 @@ def test_resamples_are_paired_so_a_constant_difference_has_no_spread():
     assert turned.p == found.p
 
 
+def test_three_patients_cannot_show_less_than_an_exact_sign_test_on_three():
+    # All three gain: 2 of the 2^3 patterns of signs are as extreme, p = .25; 10,000 resamples alone would say .0002.
+    patients = ["p", "p", "p", "q", "q", "q", "r", "r"]
+    found = compared(run("a", HARD + 0.125, patients=patients), run("b", patients=patients), replicates=10_000)
+    assert found.differences[0].p == 0.25
+    assert found.warning == "only 3 patients were resampled: intervals from so few are too short"
+
+
+def test_one_patient_gives_no_interval_and_no_p():
+    patients = ["p"] * 8
+    found = compared(run("a", HARD + 0.125, patients=patients), run("b", patients=patients))
+    (one,) = found.differences
+    assert one.difference == pytest.approx(0.125)
+    assert (one.low, one.high, one.p, one.p_adjusted) == (None, None, None, None)
+    assert found.warning is not None
+    assert "one patient only" in found.warning
+
+
+def test_enough_studies_need_no_warning():
+    ids = [f"s{n}" for n in range(20)]
+    rouge = np.linspace(0, 1, 20)
+    assert compared(run("a", rouge, ids), run("b", rouge, ids)).warning is None
+
+
 def test_the_interval_and_p_are_those_of_the_exact_distribution_of_two_patients():
     # Patient p has studies that gain 0.2, q those that lose 0.1. A resample is pp (1/4), qq (1/4) or both (1/2).
     rouge = HARD + np.array([0.2] * 4 + [-0.1] * 4)

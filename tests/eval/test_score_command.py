@@ -179,11 +179,13 @@ class TestScores:
         assert (chest_tube["fp"], chest_tube["f1"]) == (2, None)
         assert "n/a" in bench.done.stdout
 
-    def test_only_one_study_has_a_score_and_an_interval_without_width(self, bench):
+    def test_one_study_alone_has_a_score_and_no_interval(self, bench):
         write_predictions(bench.predictions, STUDIES[1:2])
         write_references(bench.references, STUDIES[1:2])
         found = figure(bench.score(), "rouge_l")
-        assert (found["low"], found["point"], found["high"]) == pytest.approx((4 / 7,) * 3)
+        assert found["point"] == pytest.approx(4 / 7)
+        assert (found["median"], found["low"], found["high"]) == (None, None, None)
+        assert "there is one patient only" in bench.done.stdout
 
     def test_there_are_500_resamples_unless_told_otherwise(self, bench):
         done = score(bench.predictions, bench.references, "-o", bench.folder / "out", "--metrics", "rouge_l")

@@ -70,6 +70,7 @@ def test_the_point_is_the_mean_over_studies_and_the_interval_is_over_patients():
         "unit": "patient",
         "rng": "fast",
         "confidence": 0.95,
+        "warning": "only 2 patients were resampled: intervals from so few are too short",
     }
     assert scores["counts"]["patients"] == 2
 

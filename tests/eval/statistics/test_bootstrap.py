@@ -203,6 +203,15 @@ def test_a_figure_defined_on_all_studies_but_on_no_replicate_keeps_its_point() -
     assert estimate(0.5, np.array([NAN])) == Estimate(0.5, None, None, None, None, None, 1.0)
 
 
+def test_all_studies_of_one_patient_tell_nothing_about_others() -> None:
+    one = mean_figure("m", "m", "m", np.array([0.0, 0.5, 1.0]))
+    (found,) = bootstrap([one], Resampling(10), np.zeros(3, dtype=np.int64))
+    assert found == Estimate(0.5, None, None, None, None, None, 0.0)
+    (apart,) = bootstrap([one], Resampling(200))
+    assert apart.low is not None
+    assert apart.low < 0.5
+
+
 def test_no_figures_need_no_studies() -> None:
     assert bootstrap([], Resampling()) == []
 
