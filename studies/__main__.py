@@ -1,0 +1,5 @@
+"""`python -m studies`: synthetic, example-images."""
+
+from studies.cli import app
+
+app()
