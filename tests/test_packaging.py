@@ -10,6 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("encoders", "eval", "labeling", "llava", "prompts", "studies")
+SHIPPED = {".py", ".md", ".js", ".json", ".jsonl", ".toml", ".jinja", ".sha256"}
 HEAVY = ("torch", "transformers", "vllm", "open_clip", "numpy", "pandas")
 
 
@@ -31,7 +32,7 @@ def test_the_wheel_holds_every_module_prompt_and_table(wheel_names):
         str(file.relative_to(ROOT))
         for package in PACKAGES
         for file in (ROOT / package).rglob("*")
-        if file.suffix in {".py", ".md", ".json", ".jsonl", ".toml", ".jinja", ".sha256"} or file.name == "py.typed"
+        if file.suffix in SHIPPED or file.name == "py.typed"
         if "__pycache__" not in file.parts
     }
     assert expected <= wheel_names
