@@ -83,6 +83,29 @@ class TestPng:
         assert np.unique(read.pixels_HW).size == 6
         assert read.bits == 16
 
+    @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+    def test_values_are_those_that_pillow_reads(self, film, dtype):
+        values = np.random.default_rng(3).integers(0, np.iinfo(dtype).max, (61, 47), endpoint=True).astype(dtype)
+        picture = Image.fromarray(values)
+        buffer = io.BytesIO()
+        picture.save(buffer, "PNG")
+        pillows = np.asarray(Image.open(buffer)) / np.float32(np.iinfo(dtype).max)
+        np.testing.assert_array_equal(film(picture).pixels_HW, pillows.astype(np.float32))
+
+    def test_a_turned_png_is_turned_back(self, tmp_path):
+        turned = Image.Exif()
+        turned[0x0112] = 3  # EXIF orientation: upside down
+        Image.fromarray(chest()).save(tmp_path / "film.png", exif=turned)
+        np.testing.assert_array_equal(np.rint(read_film(tmp_path / "film.png").pixels_HW * 255), chest()[::-1, ::-1])
+
+    def test_a_wrong_byte_in_the_pixels_is_an_error(self, film):
+        buffer = io.BytesIO()
+        Image.fromarray(chest()).save(buffer, "PNG")
+        broken = bytearray(buffer.getvalue())
+        broken[broken.index(b"IDAT") + 200] ^= 0xFF
+        with pytest.raises(ImageError, match="broken or truncated PNG"):
+            film(bytes(broken))
+
     def test_2_and_4_bits_reach_from_0_to_1(self, film):
         two = film(png(np.array([[0b00011011]], np.uint8), 2))
         np.testing.assert_allclose(two.pixels_HW, [[0, 1 / 3, 2 / 3, 1]], atol=1e-6)
