@@ -1,0 +1,1 @@
+"""Films in, features on disk: addressed by what is in them, so that nothing is encoded twice."""
