@@ -131,6 +131,7 @@ def _film(dataset: Dataset, path: Path, *, voi: bool, window_index: int) -> Film
         str(dataset.PhotometricInterpretation),
         inverted=inverted,
         window=window,
+        voi=voi if dataset.get("VOILUTSequence") or numbers(dataset, "WindowCenter") else None,
         valid_HW=None if valid_HW is None or valid_HW.all() else valid_HW,
         view=view,
         view_source=view_source,

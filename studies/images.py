@@ -51,6 +51,7 @@ class Film:
     kind: "dicom", "png" or "jpeg". photometric: the file's own ("MONOCHROME1", "L", "RGB", ...).
     inverted: whether it was inverted once to get there. window: what set black and white, for people
     ("full range", "VOI window 1 of 2 (center 2048, width 4096, LINEAR)", "VOI LUT 1 of 1", ...).
+    voi: whether the file's VOI LUT or window was applied; None where it has none.
     view: "AP", "PA", "LATERAL" (LL, RL and LATERAL), "OTHER", or None where the file does not say, or says two things;
     view_source: the tag that said so, or "conflict: ..." with what each tag says.
     derived: ImageType's DERIVED, None where absent.
@@ -68,6 +69,7 @@ class Film:
     photometric: str
     inverted: bool
     window: str
+    voi: bool | None = None
     valid_HW: NDArray[np.bool_] | None = None
     view: str | None = None
     view_source: str | None = None

@@ -34,6 +34,15 @@ def file_sha256(path: str | Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def code_sha256(*patterns: str) -> str:
+    """Of this project's files of such names, such as "studies/*.py": what they do may have changed when they have."""
+    root = Path(__file__).parents[2]
+    hasher = hashlib.sha256()
+    for path in sorted(path for pattern in patterns for path in root.glob(pattern)):
+        hasher.update(f"{path.relative_to(root)} ".encode() + path.read_bytes())
+    return hasher.hexdigest()
+
+
 def pixels_sha256(film: Film) -> str:
     """Of all in a film that can change an encoder's input: size, bits (they choose the intensity scale), pixels and
     what is masked; not of its file's format, name or tags."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import hashlib
 import os
 from dataclasses import asdict
 from importlib import metadata
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from encoders.config import EncodeSettings
-from encoders.encode.address import digest, file_sha256
+from encoders.encode.address import code_sha256, digest, file_sha256
 from encoders.encode.maps import MapChoice
 from encoders.encode.store import whole_file
 from encoders.licences import ENVIRONMENT
@@ -106,8 +105,8 @@ def request_sha256(settings: EncodeSettings) -> str | None:
         mode="json", include={"encoder", "revision", "image_size_px", "accept_licence", "maps", "layers", "norm"}
     )
     versions = {name: metadata.version(name) for name in ("torch", "timm", "transformers")}
-    agreed = os.environ.get(ENVIRONMENT)
-    return digest(asked | versions | {"weights": weights, "recipe": recipe, "agreed": agreed, "code": _code_sha256()})
+    agreed, code = os.environ.get(ENVIRONMENT), code_sha256("encoders/**/*.py", "encoders/**/*.toml")
+    return digest(asked | versions | {"weights": weights, "recipe": recipe, "agreed": agreed, "code": code})
 
 
 def recall(folder: Path, request: str | None) -> Card | None:
@@ -123,12 +122,3 @@ def remember(folder: Path, request: str | None, card: Card) -> None:
     if request is not None:
         with whole_file(folder / "cards" / f"{request}.json") as path:
             path.write_text(card.model_dump_json(), encoding="utf-8")
-
-
-def _code_sha256() -> str:
-    """Of this package's modules and recipes: some 60 small files."""
-    hasher = hashlib.sha256()
-    root = Path(__file__).parents[1]
-    for path in sorted([*root.rglob("*.py"), *root.rglob("*.toml")]):
-        hasher.update(f"{path.relative_to(root)} ".encode() + path.read_bytes())
-    return hasher.hexdigest()

@@ -14,13 +14,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from encoders.encode.address import file_sha256, pixels_sha256
+from encoders.encode.address import code_sha256, file_sha256, pixels_sha256
 from encoders.preprocessing.guards import Guard
 from encoders.preprocessing.prepare import normalize, to_levels
 from encoders.preprocessing.recipe import Recipe
 from studies.images import read_film
 
-_READING = 1  # raised when `read_film` or a guard changes what it gives
+_READING = ("studies/*.py", "encoders/preprocessing/*.py")  # the code that decides what a file's pixels are
 _CHUNK = 8  # films a process hands over at once
 
 
@@ -61,8 +61,9 @@ class Reading:
 
     @functools.cached_property
     def _way(self) -> str:
-        libraries = [metadata.version(name) for name in ("pillow", "pydicom")]  # other decoders, other pixels
-        return f"{_READING} {libraries} {self.recipe.sha256} {sorted(self.skip_guards)}"  # a recipe has guards too
+        decoders = [metadata.version(name) for name in ("imagecodecs", "pillow", "pydicom")]
+        code = code_sha256(*_READING)
+        return f"{code} {decoders} {self.recipe.sha256} {sorted(self.skip_guards)}"  # a recipe has guards too
 
     def address(self, file_hash: str) -> str:
         return hashlib.sha256(f"{file_hash} {self._way}".encode()).hexdigest()

@@ -30,6 +30,7 @@ class Guard(StrEnum):
     CONSTANT = "constant"  # nearly so
     CLIPPED = "clipped"  # deep pixels cut off at the top, as PIL does from 16 to 8 bits
     POLARITY = "polarity"  # a negative: MONOCHROME1 not inverted, or inverted twice
+    WINDOW = "window"  # read with its window though the recipe wants none, or the other way round
     CHANNELS = "channels"  # three channels that are not one grey picture
     NORMALIZATION = "normalization"  # another encoder's mean and std, or none
 
@@ -89,6 +90,21 @@ def check_film(film: Film, *, skip: Collection[Guard] = ()) -> None:
                 f"{film.path}: air looks bright and bone dark (score {judged.score:.2f}); {film.photometric} "
                 f"{done}: its tag is wrong, or it had been inverted before",
             )
+
+
+def check_window(film: Film, recipe: Recipe, *, skip: Collection[Guard] = ()) -> None:
+    """Refuse a film that was read with its window or VOI LUT where the recipe wants none, or without where it does.
+
+    Raises:
+        PreprocessingError: guard WINDOW.
+    """
+    wanted = recipe.intensity.voi
+    if film.voi is not None and film.voi is not wanted and Guard.WINDOW not in _guards(skip):
+        raise PreprocessingError(
+            Guard.WINDOW,
+            f"{film.path}: read as {film.window}; {recipe.encoder} takes films {'with' if wanted else 'without'} their "
+            f"window: read_film(path, voi={wanted})",
+        )
 
 
 def check_levels(levels_HW: Levels, recipe: Recipe, *, skip: Collection[Guard] = ()) -> None:

@@ -6,22 +6,23 @@ Shape letters: C channels, H rows, W columns. Levels are grey values of 0 (black
 from __future__ import annotations
 
 from collections.abc import Collection
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from encoders.preprocessing.guards import Guard, check_film, check_levels
+from encoders.preprocessing.guards import Guard, check_film, check_levels, check_window
 from encoders.preprocessing.intensity import Levels, scale_to_levels
 from encoders.preprocessing.recipe import Recipe
 from encoders.preprocessing.resize import to_square
-from studies.images import Film
+from studies.images import Film, read_film
 
 
 def prepare(film: Film, recipe: Recipe, *, skip_guards: Collection[Guard] = ()) -> NDArray[np.float32]:
     """The normalised input of one film: C,H,W = 3, size_px, size_px.
 
     Args:
-        film: from `read_film(path, voi=recipe.intensity.voi)`.
+        film: from `read_film(path, voi=recipe.intensity.voi)`; `prepare_file` does both.
         skip_guards: checks of `guards` that this film may fail.
 
     Raises:
@@ -30,11 +31,22 @@ def prepare(film: Film, recipe: Recipe, *, skip_guards: Collection[Guard] = ()) 
     return normalize(to_levels(film, recipe, skip_guards=skip_guards), recipe)
 
 
+def prepare_file(path: str | Path, recipe: Recipe, *, skip_guards: Collection[Guard] = ()) -> NDArray[np.float32]:
+    """The normalised input of a film's file, read as the recipe wants it: C,H,W.
+
+    Raises:
+        ImageError: it is no usable film.
+        PreprocessingError: a guard found that the film is not what the recipe takes it for.
+    """
+    return prepare(read_film(path, voi=recipe.intensity.voi), recipe, skip_guards=skip_guards)
+
+
 def to_levels(film: Film, recipe: Recipe, *, skip_guards: Collection[Guard] = ()) -> Levels:
     """`prepare` up to the normalisation: levels of 0..255, H,W; uint8 where the recipe's bit_depth is 8, else float32.
 
     A quarter of the bytes of one normalised channel: what is worth sending to another process or a device.
     """
+    check_window(film, recipe, skip=skip_guards)
     check_film(film, skip=skip_guards)
     levels_HW = to_square(scale_to_levels(film, recipe.intensity), recipe.resize, recipe.intensity)
     check_levels(levels_HW, recipe, skip=skip_guards)

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from encoders.console import size
-from encoders.encode.address import pixels_sha256
+from encoders.encode.address import code_sha256, pixels_sha256
 from encoders.encode.card import describe
 from encoders.encode.films import Reading
 from encoders.encode.forward import Forward
@@ -81,6 +81,14 @@ def test_the_way_of_reading_is_part_of_a_films_address():
     assert Reading(recipe, (Guard.POLARITY, Guard.BLANK)).address("f") == Reading(
         recipe, (Guard.BLANK, Guard.POLARITY)
     ).address("f")
+
+
+def test_the_code_that_reads_films_is_part_of_a_films_address(monkeypatch):
+    recipe = load_recipe("rad_dino")
+    before = Reading(recipe).address("f")
+    assert code_sha256("studies/*.py") != code_sha256("studies/*.py", "encoders/preprocessing/*.py") != code_sha256()
+    monkeypatch.setattr("encoders.encode.films._READING", ("studies/*.py",))
+    assert Reading(recipe).address("f") != before
 
 
 def test_a_card_has_the_shapes_without_running_the_encoder():

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import pickle
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from encoders.preprocessing.guards import Guard, PreprocessingError, check_film, check_levels
-from encoders.preprocessing.prepare import prepare, to_levels
+from encoders.preprocessing.prepare import prepare, prepare_file, to_levels
 from encoders.preprocessing.recipe import Recipe, load_recipe
+from studies.images import read_film
 from tests.encoders.preprocessing.made_films import drawn_chest, film
 
 RAD_DINO = load_recipe("rad_dino")
+EXAMPLES = Path(__file__).parents[3] / "examples" / "images"
 
 
 def guard_of(shown, *, skip=()):
@@ -143,3 +146,21 @@ def test_an_error_survives_the_way_from_a_worker_process():
         check_film(film(np.zeros((64, 64), int)))
     back = pickle.loads(pickle.dumps(caught.value))
     assert (str(back), back.guard) == (str(caught.value), Guard.BLANK)
+
+
+def test_a_film_is_read_with_its_window_just_where_the_recipe_wants_it():
+    windowed = EXAMPLES / "ap_window_deflated.dcm"
+    with_window, without = read_film(windowed), read_film(windowed, voi=False)
+    assert (with_window.voi, without.voi) == (True, False)
+    for recipe, right, wrong in ((RAD_DINO, without, with_window), (load_recipe("medsiglip"), with_window, without)):
+        with pytest.raises(PreprocessingError, match=rf"read_film\(path, voi={right.voi}\)") as caught:
+            prepare(wrong, recipe)
+        assert caught.value.guard is Guard.WINDOW
+        np.testing.assert_array_equal(prepare_file(windowed, recipe), prepare(right, recipe))
+        assert not np.array_equal(prepare(wrong, recipe, skip_guards=[Guard.WINDOW]), prepare(right, recipe))
+
+
+def test_a_film_without_a_window_may_be_read_either_way():
+    plain = EXAMPLES / "pa_monochrome1_12bit_rle.dcm"
+    assert (read_film(plain).voi, read_film(plain, voi=False).voi) == (None, None)
+    np.testing.assert_array_equal(prepare(read_film(plain), RAD_DINO), prepare(read_film(plain, voi=False), RAD_DINO))
