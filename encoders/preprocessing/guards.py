@@ -56,7 +56,7 @@ def check_film(film: Film, *, skip: Collection[Guard] = ()) -> None:
     """
     skip = _guards(skip)
     pixels_HW = film.pixels_HW
-    darkest, brightest = float(pixels_HW.min()), float(pixels_HW.max())
+    darkest, brightest = film.extremes
     if Guard.RANGE not in skip and not (darkest >= 0 and brightest <= 1):  # NaN fails both
         raise PreprocessingError(
             Guard.RANGE, f"{film.path}: a film's values go from 0 to 1; these go from {darkest:.6g} to {brightest:.6g}"

@@ -36,7 +36,8 @@ def scale_to_levels(film: Film, intensity: Intensity) -> Levels:
     for top in range(0, len(pixels_HW), rows):
         block = pixels_HW[top : top + rows]
         scaled = buffer[: len(block)]
-        np.multiply(block - np.float32(black) if black else block, np.float32(gain), out=scaled)
+        shifted = np.subtract(block, np.float32(black), out=scaled) if black else block
+        np.multiply(shifted, np.float32(gain), out=scaled)
         np.clip(scaled, 0, 255, out=scaled)
         if intensity.bit_depth == 8:
             _round(scaled, intensity.rounding)
@@ -67,7 +68,7 @@ def _ends(film: Film, intensity: Intensity) -> tuple[float, float]:
     if counted.size == 0:
         raise ValueError(f"{film.path}: no pixel is valid")
     if scale is Scale.MIN_MAX:
-        return float(counted.min()), float(counted.max())
+        return film.extremes if film.valid_HW is None else (float(counted.min()), float(counted.max()))
     assert intensity.percentiles is not None
     low, high = np.percentile(counted, intensity.percentiles)
     return float(low), float(high)
