@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 import tomllib
 from pathlib import Path
@@ -103,6 +104,10 @@ def load_settings(file: Path | None, flags: dict[str, Any]) -> EncodeSettings:
             name = ".".join(str(part) for part in one["loc"])
             if one["type"] == "missing":
                 problems.append(f"{name} not given")
+                continue
+            if one["type"] == "extra_forbidden":
+                close = difflib.get_close_matches(name, EncodeSettings.model_fields, 1)
+                problems.append(f"{name} is no setting" + (f"; did you mean {close[0]}?" if close else ""))
                 continue
             problems.append((f"{name} = {one['input']!r}: " if name else "") + one["msg"].removeprefix("Value error, "))
         raise ConfigError("; ".join(problems)) from None

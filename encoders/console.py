@@ -27,16 +27,16 @@ class Screen:
         self._err = Console(stderr=True, highlight=False)
 
     def error(self, message: str) -> None:
-        self._err.print(Text(f"{self._command}: {message}"), soft_wrap=True)
+        self._err.print(_text(f"{self._command}: {message}"), soft_wrap=True)
 
     def say(self, message: str) -> None:
         if not self._quiet:
-            self._err.print(Text(message), soft_wrap=True)
+            self._err.print(_text(message), soft_wrap=True)
 
     def lines(self, lines: Iterable[str]) -> None:
         """What was asked for, on standard output."""
         for line in lines:
-            self._out.print(Text(line), soft_wrap=True)
+            self._out.print(_text(line), soft_wrap=True)
 
     def table(self, head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         """The same, in columns."""
@@ -65,6 +65,11 @@ class Screen:
         with Progress(*columns, console=self._err, disable=quiet, refresh_per_second=5) as bar:
             task = bar.add_task(what, total=total)
             yield lambda done: bar.update(task, completed=done)
+
+
+def _text(message: str) -> Text:
+    """Names of files may hold anything, and a terminal obeys an escape."""
+    return Text("".join(one if one.isprintable() or one in "\n\t" else repr(one)[1:-1] for one in message))
 
 
 def size(count: float) -> str:

@@ -10,12 +10,16 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 from encoders.preprocessing.recipe import Recipe
 from encoders.spec import EncoderSpec
 
 State = dict[str, Tensor]
+
+
+_FAR = 8  # times; noise and augmentation stay well within, levels of 0..255 do not
 
 
 class Norm(StrEnum):
@@ -143,7 +147,8 @@ class Encoder(nn.Module):
                 () none.
 
         Raises:
-            ValueError: the pixels are integers or their shape is not the encoder's, or a layer does not exist.
+            ValueError: the pixels are integers, not finite, far beyond what `recipe` makes of black and white, or
+                their shape is not the encoder's; or a layer does not exist.
         """
         if not pixels_BCHW.is_floating_point():
             raise ValueError(
@@ -152,12 +157,29 @@ class Encoder(nn.Module):
         expected = (3, self.image_size_px, self.image_size_px)
         if pixels_BCHW.ndim != 4 or tuple(pixels_BCHW.shape[1:]) != expected:
             raise ValueError(f"pixels are {tuple(pixels_BCHW.shape)}; {self.spec.name} takes B, {expected}")
+        self._refuse_unprepared(pixels_BCHW)
         weight = next(self.parameters())
         return self._encode(pixels_BCHW.to(weight.dtype), self._layer_places(layers))
 
     def forward(self, pixels_BCHW: Tensor) -> Tensor:
         """`encode(...).global_BD`, for tools that call modules."""
         return self.encode(pixels_BCHW, layers=()).global_BD
+
+    def _refuse_unprepared(self, pixels_BCHW: Tensor) -> None:
+        recipe: Recipe | None = getattr(self, "recipe", None)
+        if recipe is None or pixels_BCHW.is_meta or torch.compiler.is_compiling():
+            return
+        ends = [
+            abs(end - mean) / std
+            for mean, std in zip(recipe.normalize.mean, recipe.normalize.std, strict=True)
+            for end in (0, 1)
+        ]
+        largest = float(pixels_BCHW.detach().abs().amax()) if pixels_BCHW.numel() else 0.0
+        if not largest <= _FAR * max(ends):  # NaN fails too
+            raise ValueError(
+                f"pixels reach {largest:.4g}, where black and white are at most {max(ends):.3g} for {self.spec.name}: "
+                "not finite, or not normalised; prepare() them"
+            )
 
     def _layer_places(self, layers: Sequence[int] | None) -> tuple[int, ...]:
         if layers is None:

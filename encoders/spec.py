@@ -54,7 +54,7 @@ class EncoderSpec:
     """One published encoder.
 
     name: the registry's key and the stem of its preprocessing file; image_size_px: the published input;
-    build: size, image_size_px -> an encoder with uninitialised or random weights; verified: how, for the README.
+    build: size, image_size_px -> an encoder with uninitialised or random weights.
     """
 
     name: str

@@ -66,6 +66,34 @@ def synthetic(
 
 
 @app.command()
+def shrink(
+    films: Annotated[list[Path], typer.Argument(help="Films (DICOM, PNG, JPEG) and folders of them.")],
+    output: _Output,
+    shorter_side: Annotated[int, typer.Option(min=16, max=4096, help="In pixels; the aspect ratio is kept.")] = 518,
+    voi: Annotated[bool, typer.Option("--voi", help="Apply a DICOM's window or VOI LUT first.")] = False,
+) -> None:
+    """Shrink films to 8-bit PNG as RAD-DINO's training films were: Gaussian, B-spline, then each film's own min-max.
+
+    Writes the PNGs, films.csv (what was done to each, view, spacing) and failures.jsonl; exit code 3 if any failed.
+    """
+    from studies.shrink import find_films, shrink_files
+
+    failed: list[tuple[Path, str]] = []
+
+    def make(on_study: Callable[[], object]) -> int:
+        found = find_films(films)
+        failed.extend(shrink_files(found, output, shorter_side_px=shorter_side, voi=voi, on_film=on_study))
+        return len(found) - len(failed)
+
+    _run("shrink", output, None, make)
+    for _, why in failed[:5]:
+        typer.echo(f"failed: {why}", err=True)
+    if failed:
+        typer.echo(f"{output}/failures.jsonl: {len(failed):,} films could not be shrunk", err=True)
+        raise typer.Exit(3)
+
+
+@app.command()
 def example_images(output: _Output) -> None:
     """Make the films of examples/images again."""
     from studies.synthetic.examples import EXAMPLES, write_examples
@@ -73,17 +101,18 @@ def example_images(output: _Output) -> None:
     _run("example-images", output, len(EXAMPLES), lambda _: write_examples(output))
 
 
-def _run(command: str, output: Path, total: int, make: Callable[[Callable[[], object]], int]) -> None:
+def _run(command: str, output: Path, total: int | None, make: Callable[[Callable[[], object]], int]) -> None:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
     from rich.text import Text
 
     screen = Console(stderr=True, highlight=False)
     begun = time.monotonic()
-    columns = (TextColumn("studies"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    what = "films" if command == "shrink" else "studies"
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     try:
         with Progress(*columns, console=screen, disable=not screen.is_terminal) as bar:
-            task = bar.add_task("studies", total=total)
+            task = bar.add_task(what, total=total)
             count = make(lambda: bar.advance(task))
     except (ValueError, FileExistsError, ImportError) as error:
         screen.print(Text(f"studies {command}: {error}"), soft_wrap=True)
@@ -92,4 +121,4 @@ def _run(command: str, output: Path, total: int, make: Callable[[Callable[[], ob
         screen.print(Text(f"studies {command}: cannot write to {output}: {error.strerror or error}"), soft_wrap=True)
         raise typer.Exit(1) from None
     took = time.monotonic() - begun
-    screen.print(Text(f"{output}: {count:,} studies in {took:.1f} s ({60 * count / max(took, 1e-9):,.0f} a minute)"))
+    screen.print(Text(f"{output}: {count:,} {what} in {took:.1f} s ({60 * count / max(took, 1e-9):,.0f} a minute)"))

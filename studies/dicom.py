@@ -135,11 +135,18 @@ def _film(dataset: Dataset, path: Path, *, voi: bool, window_index: int) -> Film
         valid_HW=None if valid_HW is None or valid_HW.all() else valid_HW,
         view=view,
         view_source=view_source,
+        orientation=_orientation(dataset),
         derived={"DERIVED": True, "ORIGINAL": False}.get(origin),
         spacing_mm=spacing_mm,
         spacing_kind=spacing_kind,
         spacing_calibration=calibration if spacing_kind == "PixelSpacing" else None,
     )
+
+
+def _orientation(dataset: Dataset) -> tuple[str, str] | None:
+    stated = dataset.get("PatientOrientation") or []
+    ways = [str(one).upper() for one in stated] if not isinstance(stated, str) else []
+    return (ways[0], ways[1]) if len(ways) == 2 and all(ways) else None
 
 
 def _decoded(dataset: Dataset, path: Path) -> NDArray[Any]:

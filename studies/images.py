@@ -55,6 +55,8 @@ class Film:
     voi: whether the file's VOI LUT or window was applied; None where it has none.
     view: "AP", "PA", "LATERAL" (LL, RL and LATERAL), "OTHER", or None where the file does not say, or says two things;
     view_source: the tag that said so, or "conflict: ..." with what each tag says.
+    orientation: PatientOrientation, where the rows and the columns lead: ("L", "F") on a frontal film as it is read,
+    ("R", "F") on its mirror image; None where the file doesn't say. The pixels are left as the file has them.
     derived: ImageType's DERIVED, None where absent.
     spacing_mm: row and column spacing; spacing_kind: "PixelSpacing" or "ImagerPixelSpacing" (at the detector:
     magnified) or "NominalScannedPixelSpacing" (a digitised film), None where the file gives none.
@@ -74,6 +76,7 @@ class Film:
     valid_HW: NDArray[np.bool_] | None = None
     view: str | None = None
     view_source: str | None = None
+    orientation: tuple[str, str] | None = None
     derived: bool | None = None
     spacing_mm: tuple[float, float] | None = None
     spacing_kind: str | None = None
@@ -135,6 +138,8 @@ def looks_like_dicom(head: bytes) -> bool:
 
 def _head(path: Path) -> bytes:
     try:
+        if path.exists() and not (path.is_file() or path.is_dir()):  # opening a pipe would wait for ever
+            raise ImageError(f"{path} is a pipe or device, no file")
         with path.open("rb") as file:
             head = file.read(132)
     except OSError as error:

@@ -1,8 +1,8 @@
 """Names of what is kept, made of what it is: a changed pixel, recipe or weight has another name, a moved file has not.
 
 A film's address (its file's bytes and how they are read) leads to the hash of its pixels; that and everything that
-makes features of pixels give the key of its vector, and with the choice of maps the key of its maps. What only adds
-rounding noise is left out: device, batch size, `torch.compile`.
+makes features of pixels (this project's code and its libraries' versions among it) give the key of its vector, and with
+the choice of maps the key of its maps. What only adds rounding noise is left out: device, batch size, `torch.compile`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,15 @@ from studies.images import Film
 if TYPE_CHECKING:
     from encoders.encode.card import Card
 
-_FEATURES = 1  # raised when a change of this code changes what an encoder gives
+# The code and the libraries that make features of pixels: a change of either is taken to change the features.
+_FEATURES = (
+    "encoders/backbones/*.py",
+    "encoders/families/*.py",
+    "encoders/preprocessing/*.py",
+    "encoders/contract.py",
+    "encoders/own_*.py",
+)
+_LIBRARIES = ("numpy", "pillow", "timm", "torch", "transformers")
 
 
 def digest(told: Mapping[str, Any]) -> str:
@@ -63,7 +72,9 @@ class Keys:
 
     @classmethod
     def of(cls, card: Card, *, dtype: str, maps_dtype: str) -> Keys:
-        setting = digest({"version": _FEATURES, "fingerprint": card.fingerprint, "dtype": dtype})
+        libraries = {name: metadata.version(name) for name in _LIBRARIES}
+        made_by = {"code": code_sha256(*_FEATURES), "libraries": libraries}
+        setting = digest({"fingerprint": card.fingerprint, "dtype": dtype} | made_by)
         shown = {name: one.norm for name, one in card.maps.items()}
         return cls(setting, digest({"setting": setting, "maps": shown, "dtype": maps_dtype}) if shown else None)
 

@@ -89,11 +89,12 @@ def describe(encoder: Encoder, choice: MapChoice) -> Card:
 
 def request_sha256(settings: EncodeSettings) -> str | None:
     """A hash of all that decides a card: what was asked, the bytes of the files it names, this code and its
-    libraries. None where that cannot be told from here (the hub; a model of the user's own)."""
-    if settings.weights in {"twin", "tiny"}:
+    libraries. None where that cannot be told from here (a folder; a model of the user's own)."""
+    path = Path(settings.weights)
+    if path.is_file() and path.suffix != ".json":  # an index of shards says nothing of their bytes
+        weights = file_sha256(path)
+    elif not path.exists():  # random weights; a commit on the hub ("hub": this code and the revision say which)
         weights = settings.weights
-    elif Path(settings.weights).is_file():
-        weights = file_sha256(settings.weights)
     else:
         return None
     if settings.encoder.endswith(".toml"):

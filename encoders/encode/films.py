@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib import metadata
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -84,7 +85,7 @@ def hash_files(paths: Sequence[str], threads: int, on_done: Callable[[int], None
 
     def one(path: str) -> str | None:
         try:
-            return file_sha256(path)
+            return file_sha256(path) if Path(path).is_file() else None  # opening a pipe would wait for ever
         except OSError:
             return None
 

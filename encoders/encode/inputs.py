@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from encoders.config import EncodeSettings
+from encoders.encode.store import STORE_FOLDER
 from studies.images import looks_like_dicom
 from studies.tables import PATIENT_ID_NAMES, STUDY_ID_NAMES, InputError, Table, identity, open_table, read_rows
 
@@ -34,7 +35,7 @@ class Row(NamedTuple):
 
 
 class Inputs(NamedTuple):
-    """skipped: files in folders that are no films, by suffix ("hidden" for names that begin with a dot)."""
+    """skipped: what folders hold that is no film, by suffix ("hidden" for names that begin with a dot)."""
 
     rows: list[Row]
     skipped: dict[str, list[str]]
@@ -51,41 +52,61 @@ def find_films(settings: EncodeSettings) -> Inputs:
     for given in settings.inputs:
         path = Path(given)
         if path.is_dir():
+            if path.resolve() == settings.output.resolve() or (path / STORE_FOLDER).is_dir():
+                raise InputError(
+                    f"{given} is an output folder; films and what is made of them need folders of their own"
+                )
             rows += _in_folder(path, settings.output, skipped)
         elif not path.exists():
             raise InputError(f"input {given} does not exist; give films, folders of films, or tables that name them")
         elif path.suffix.lower() in TABLE_SUFFIXES:
             rows += _in_table(given, settings)
         else:
-            rows.append(Row(given, given))
+            rows.append(Row(_utf8(given), given))
     if not rows:
-        raise InputError(f"no film in {', '.join(settings.inputs)}")
+        left = ", ".join(f"{len(names):,} x {suffix}" for suffix, names in sorted(skipped.items()))
+        raise InputError(f"no film in {', '.join(settings.inputs)}" + (f"; left out: {left}" if left else ""))
     _check_names(rows)
     return Inputs(rows, skipped)
 
 
 def _in_folder(folder: Path, output: Path, skipped: dict[str, list[str]]) -> Iterator[Row]:
     own, visited = output.resolve(), set()
-    for here, folders, names in os.walk(folder, followlinks=True):
+
+    def unread(error: OSError) -> None:
+        skipped.setdefault("folder that cannot be read", []).append(str(error.filename))
+
+    for here, folders, names in os.walk(folder, onerror=unread, followlinks=True):
         real = Path(here).resolve()
-        if real in visited or real == own:  # a link that leads back, or what an earlier run wrote
+        written = real == own or Path(here, STORE_FOLDER).is_dir()  # by a run, with plots that look like films
+        if real in visited or written:  # visited: a link that leads back
             folders.clear()
             continue
         visited.add(real)
-        folders.sort()
+        hidden = [str(Path(here, name)) for name in folders if name.startswith(".")]
+        if hidden:
+            skipped.setdefault("hidden", []).extend(hidden)
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
             path = Path(here, name)
             if name.startswith("."):  # such as macOS' "._film.png", which is no film
                 skipped.setdefault("hidden", []).append(str(path))
             elif path.suffix.lower() in IMAGE_SUFFIXES or _is_dicom(path):
-                yield Row(path.relative_to(folder).as_posix(), str(path))
+                yield Row(_utf8(path.relative_to(folder).as_posix()), str(path))
             else:
                 skipped.setdefault(path.suffix.lower() or "no suffix", []).append(str(path))
+
+
+def _utf8(name: str) -> str:
+    """A file's name may hold any bytes, a table may not: those that are no UTF-8 are written as an escape."""
+    return name.encode("utf-8", "backslashreplace").decode()
 
 
 def _is_dicom(path: Path) -> bool:
     """Archives name files by their UID, whose last number looks like a suffix, or without any."""
     try:
+        if not path.is_file():  # opening a pipe would wait for ever
+            return False
         with path.open("rb") as file:
             return looks_like_dicom(file.read(_HEAD_BYTES))
     except OSError:

@@ -52,7 +52,8 @@ def write_failures(path: Path, failures: Sequence[tuple[str, str, str]]) -> None
     """A JSON line of image, error and message each; an empty file where all went well."""
     with whole_file(path) as part, part.open("w", encoding="utf-8") as file:
         for image, error, message in failures:
-            file.write(json.dumps({"image": image, "error": error, "message": message}) + "\n")
+            told = message.encode("utf-8", "backslashreplace").decode()  # paths may hold any bytes, JSON may not
+            file.write(json.dumps({"image": image, "error": error, "message": told}) + "\n")
 
 
 def write_record(

@@ -49,7 +49,7 @@ def encode_images(config_file: Path | None, flags: dict[str, Any], *, dry_run: b
     except ValueError as error:  # settings, inputs, the lock, an encoder that does not load
         screen.error(str(error))
         return EXIT_USE
-    except (FileNotFoundError, PermissionError) as error:
+    except (FileNotFoundError, FileExistsError, NotADirectoryError, PermissionError) as error:
         screen.error(f"{error.filename}: {error.strerror}" if error.filename else str(error))
         return EXIT_USE
     except (OSError, RuntimeError) as error:  # the disk; a decoding process that died; a GPU that is full
@@ -220,8 +220,6 @@ class _Run:
         found = {path: addresses[place] for path, place in places.items() if place in addresses}
         lines = table_lines(plan.rows, found, self._store, self._keys(plan.card), plan.card)
         count = write_vectors(output / "vectors.parquet", lines, self._store)
-        if settings.plot:
-            self._plot([row for row in plan.rows if row.path in found])
         elapsed_s = time.monotonic() - started
         write_record(
             output / "run.json",
@@ -237,6 +235,8 @@ class _Run:
             f"{output / 'vectors.parquet'}: {count:,} rows in {elapsed_s:.1f} s ({encoded:,} encoded now, "
             f"{len(plan.addresses):,} films known before)"
         )
+        if settings.plot:
+            self._plot([row for row in plan.rows if row.path in found])
         if len(missed) > settings.max_failures * len(plan.rows):
             screen.error(
                 f"{len(missed)} of {len(plan.rows)} rows failed, more than --max-failures {settings.max_failures:g} "

@@ -18,6 +18,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+STORE_FOLDER = ".carina"
+
 
 class FilmFacts(NamedTuple):
     """What is known of a film address."""
@@ -40,7 +42,7 @@ class Store:
 
     def __init__(self, output: Path) -> None:
         self.output = output
-        self.folder = output / ".carina"
+        self.folder = output / STORE_FOLDER
         self.parts = self.folder / "parts"
         self.films: dict[str, FilmFacts] = {}
         self.vectors: dict[str, tuple[int, int]] = {}
@@ -132,7 +134,7 @@ def locked(output: Path) -> Iterator[None]:
     Raises:
         LockError: another run holds it.
     """
-    folder = output / ".carina"
+    folder = output / STORE_FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     lock = sqlite3.connect(folder / "lock", timeout=0, isolation_level=None)  # a lock that every system has
     try:

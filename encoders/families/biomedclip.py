@@ -56,6 +56,7 @@ SPEC = EncoderSpec(
     layouts=(OPEN_CLIP,),
     citation="Zhang et al., A multimodal biomedical foundation model trained from fifteen million image-text pairs, "
     "NEJM AI 2025",
+    notes=("At other sizes than 224 its positions are resampled as for all encoders here; open_clip would antialias.",),
 )
 
 _POOLINGS = {  # (timm's global_pool, projected or not)

@@ -36,5 +36,8 @@ SPEC = EncoderSpec(
     layouts=(HUB,),
     citation="Chen et al., A vision-language foundation model to enhance efficiency of chest X-ray interpretation, "
     "arXiv:2401.12208",
-    notes=("Takes 512 px, in spite of the 384 in its name.",),
+    notes=(
+        "Takes 512 px, in spite of the 384 in its name.",
+        "Its activation is taken to be SigLIP's own (tanh-approximated GELU): the published config was not seen.",
+    ),
 )

@@ -91,7 +91,8 @@ def show_films(
             features = encoder.encode(torch.from_numpy(pixels_CHW)[None].to(weight.device), layers=wanted)
             kept = tuple(_keep(map_) for map_ in features.layers(wanted))
         levels_HW = np.clip(denormalize(pixels_CHW, encoder.recipe), 0, 255).round().astype(np.uint8)
-        shown.append(ShownFilm(PurePath(name).name, film, levels_HW, kept))
+        told = "".join(one if one.isprintable() else " " for one in PurePath(name).name)  # a name may hold a new line
+        shown.append(ShownFilm(told, film, levels_HW, kept))
     return shown
 
 

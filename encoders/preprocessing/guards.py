@@ -29,6 +29,7 @@ class Guard(StrEnum):
     BLANK = "blank"  # one value everywhere
     CONSTANT = "constant"  # nearly so
     CLIPPED = "clipped"  # deep pixels cut off at the top, as PIL does from 16 to 8 bits
+    ORIENTATION = "orientation"  # a frontal film that its file calls mirrored or turned
     POLARITY = "polarity"  # a negative: MONOCHROME1 not inverted, or inverted twice
     WINDOW = "window"  # read with its window though the recipe wants none, or the other way round
     CHANNELS = "channels"  # three channels that are not one grey picture
@@ -80,6 +81,14 @@ def check_film(film: Film, *, skip: Collection[Guard] = ()) -> None:
                 Guard.CONSTANT,
                 f"{film.path}: nearly constant: apart from noise and specks it goes from {low:.3g} to {high:.3g}, "
                 f"{greys:.1f} of its {2**film.bits} grey levels; all its pixels from {darkest:.3g} to {brightest:.3g}",
+            )
+    if Guard.ORIENTATION not in skip and film.view in ("AP", "PA") and film.orientation is not None:
+        right, down = film.orientation
+        if not (right.startswith("L") and down.startswith("F")):
+            raise PreprocessingError(
+                Guard.ORIENTATION,
+                f"{film.path}: PatientOrientation {right}\\{down} says that it is mirrored or turned: on a frontal film "
+                "the patient's left is on the right (L\\F). Turn the file's pixels, or correct the tag if they are right",
             )
     if Guard.POLARITY not in skip and film.view in (None, "AP", "PA"):
         judged = judge_polarity(sample_HW[::2, ::2], min_margin=_UNKNOWN_VIEW_MARGIN if film.view is None else 0.0)

@@ -11,6 +11,7 @@ import torch
 
 from encoders.contract import Features, Norm, map_to_tokens, tokens_to_map
 from encoders.families import rad_dino
+from encoders.preprocessing.recipe import load_recipe
 from tests.encoders import published_vit as published
 
 SIZE_PX = 56  # a 4 x 4 grid
@@ -142,3 +143,14 @@ def test_an_encoder_travels_to_another_process(encoder: Any) -> None:
     pixels = published.pixels(SIZE_PX)
     with torch.no_grad():
         assert torch.equal(travelled.encode(pixels).global_BD, encoder.encode(pixels).global_BD)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 255.0, -40.0])
+def test_pixels_that_no_recipe_gives_are_refused(encoder: Any, value: float) -> None:
+    prepared = copy.deepcopy(encoder)
+    prepared.recipe = load_recipe("rad_dino").at(SIZE_PX)  # black is -2.05, white 1.82: 8 times that is allowed
+    pixels = published.pixels(SIZE_PX)
+    assert prepared.encode(pixels).global_BD.isfinite().all()
+    pixels[1, 2, 3, 4] = value
+    with pytest.raises(ValueError, match="not normalised; prepare"):
+        prepared.encode(pixels)

@@ -227,6 +227,49 @@ def test_folders_are_searched_and_what_is_no_film_is_named(films, output):
         assert told in ran.stderr
 
 
+def test_hidden_folders_and_outputs_of_other_runs_are_no_input(films, output):
+    write_film(films / ".trash" / "old.png", 8)
+    encode(films, output=films / "first")
+    write_film(films / "first" / "plots" / "pca.png", 9)
+    ran = encode(films, output=output)
+    assert [row["image"] for row in read_rows(output)] == ["000.png", "001.png", "002.png"]
+    assert "1 x hidden" in ran.stderr
+    ran = encode(films, output=films)
+    assert ran.exit_code == 2
+    assert "is an output folder" in ran.stderr
+
+
+def test_folders_that_cannot_be_read_are_named(films, output):
+    (films / "locked").mkdir()
+    walk = os.scandir
+
+    def refuse(path):
+        if str(path).endswith("locked"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return walk(path)
+
+    with mock.patch("os.scandir", refuse):
+        ran = encode(films, output=output)
+    assert ran.exit_code == 0
+    assert f"1 x folder that cannot be read ({films / 'locked'})" in ran.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems' names are UTF-8, and some have no pipes")
+def test_pipes_and_strange_names_stop_nothing(films, output):
+    os.mkfifo(films / "pipe.png")
+    os.mkfifo(films / "pipe")
+    (films / "000.png").rename(films / os.fsdecode(b"bad\xff.png"))
+    (films / "001.png").rename(films / "new\nline.png")
+    (films / "\x1b[31mred.png").write_bytes(b"x")
+    for _ in range(2):
+        ran = encode(films, "--plot", "--max-failures", "1", output=output)
+        assert ran.exit_code == 0, ran.stderr
+    assert [row["image"] for row in read_rows(output)] == ["002.png", "bad\\udcff.png", "new\nline.png"]
+    assert "is a pipe or device" in read_failures(output)[1]["message"]
+    assert "\x1b" not in ran.stderr
+    assert (output / "plots" / "similarity.html").exists()
+
+
 def test_output_inside_the_input_is_no_input(films):
     encode(films, output=films / "out")
     write_film(films / "out" / "plots" / "pca.png", 9)
@@ -307,12 +350,13 @@ def test_files_and_folders_mix(films, output, tmp_path):
         (["FILMS", "--batch-size", "0"], "batch_size = 0"),
         (["FILMS", "--skip-guard", "guess"], "the guards are"),
         (["FILMS", "--preprocessing", "none"], "no preprocessing of 'none'"),
-        (["EMPTY"], "no film in"),
+        (["EMPTY"], "empty; left out: 1 x .txt"),
         ([], "inputs not given"),
     ],
 )
 def test_wrong_use_is_one_message_and_no_work(films, output, tmp_path, arguments, told):
     (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / "notes.txt").write_text("x")
     places = {"FILMS": films, "EMPTY": tmp_path / "empty"}
     ran = encode(*(places.get(one, one) for one in arguments), output=output)
     assert ran.exit_code == 2
@@ -335,6 +379,20 @@ def test_one_name_for_two_films_is_refused(tmp_path, output):
     ran = encode(tmp_path / "a", tmp_path / "b", output=output)
     assert (ran.exit_code, "would both be '1.png'" in ran.stderr) == (2, True)
     assert encode(tmp_path, output=output).exit_code == 0
+
+
+def test_a_misspelt_setting_is_named_and_the_right_one_proposed(films, output, tmp_path):
+    (tmp_path / "run.toml").write_text("batchsize = 3")
+    ran = encode(films, "--config", tmp_path / "run.toml", output=output)
+    assert ran.exit_code == 2
+    assert "batchsize is no setting; did you mean batch_size?" in ran.stderr
+
+
+def test_an_output_that_is_a_file_is_wrong_use(films, tmp_path):
+    (tmp_path / "taken").write_text("x")
+    ran = encode(films, output=tmp_path / "taken")
+    assert ran.exit_code == 2
+    assert "Not a directory" in ran.stderr
 
 
 def test_what_does_not_fit_on_the_disk_is_not_begun(films, output):

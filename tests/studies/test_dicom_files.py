@@ -282,6 +282,13 @@ class TestTags:
         read = film(chest(12), **tags)
         assert (read.view, read.view_source) == (view, source)
 
+    def test_where_rows_and_columns_lead_is_read_and_the_pixels_stay(self, film):
+        mirrored = film(chest(12), PatientOrientation=["R", "F"])
+        assert mirrored.orientation == ("R", "F")
+        np.testing.assert_array_equal(mirrored.pixels_HW, film(chest(12)).pixels_HW)
+        assert film(chest(12)).orientation is None
+        assert film(chest(12), PatientOrientation="").orientation is None
+
     def test_derived_is_the_first_value_of_image_type(self, film):
         assert film(chest(12), ImageType=["DERIVED", "PRIMARY"]).derived is True
         assert film(chest(12), ImageType=["ORIGINAL", "PRIMARY"]).derived is False

@@ -1,6 +1,7 @@
 """PNG and JPEG films, burned-in boxes, and files that are no film."""
 
 import io
+import os
 import struct
 import zlib
 from pathlib import Path
@@ -336,3 +337,10 @@ class TestBurnedIn:
             read = read_film(path)
             assert read.valid_HW is None, path.name
             assert find_burned_in(np.clip(read.pixels_HW * 1.5, 0, 1)) is None, path.name
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes in folders")
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.png")
+    with pytest.raises(ImageError, match="is a pipe or device, no file"):
+        read_film(tmp_path / "pipe.png")

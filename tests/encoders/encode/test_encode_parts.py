@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 import torch
 
+from encoders.config import EncodeSettings
 from encoders.console import size
-from encoders.encode.address import code_sha256, pixels_sha256
-from encoders.encode.card import describe
+from encoders.encode.address import Keys, code_sha256, pixels_sha256
+from encoders.encode.card import describe, request_sha256
 from encoders.encode.films import Reading
 from encoders.encode.forward import Forward
 from encoders.encode.maps import MapChoice
@@ -89,6 +90,32 @@ def test_the_code_that_reads_films_is_part_of_a_films_address(monkeypatch):
     assert code_sha256("studies/*.py") != code_sha256("studies/*.py", "encoders/preprocessing/*.py") != code_sha256()
     monkeypatch.setattr("encoders.encode.films._READING", ("studies/*.py",))
     assert Reading(recipe).address("f") != before
+
+
+def test_the_code_and_the_libraries_that_make_features_are_part_of_their_key(monkeypatch):
+    card = describe(load_fake("fake", weights="twin", image_size_px=64), MapChoice(strides=(4,)))
+    asked = {"dtype": "float32", "maps_dtype": "float16"}
+    keys = [Keys.of(card, **asked)]
+    with monkeypatch.context() as other:
+        other.setattr("encoders.encode.address._FEATURES", ("encoders/preprocessing/*.py",))
+        keys.append(Keys.of(card, **asked))
+    with monkeypatch.context() as other:
+        other.setattr("encoders.encode.address.metadata.version", lambda name: "0" if name == "timm" else "1")
+        keys.append(Keys.of(card, **asked))
+    assert len({one.setting for one in keys}) == len({one.maps_setting for one in keys}) == 3
+    assert Keys.of(card, **asked) == keys[0]
+
+
+def test_an_index_of_shards_is_never_taken_for_its_weights(tmp_path):
+    for name in ("model.safetensors.index.json", "model.safetensors"):
+        (tmp_path / name).write_text("{}")
+    asked = {"inputs": ("a.png",), "output": tmp_path, "encoder": "rad_dino"}
+    assert request_sha256(EncodeSettings(**asked, weights=str(tmp_path / "model.safetensors.index.json"))) is None
+    assert request_sha256(EncodeSettings(**asked, weights=str(tmp_path))) is None
+    one = request_sha256(EncodeSettings(**asked, weights=str(tmp_path / "model.safetensors")))
+    commits = [request_sha256(EncodeSettings(**asked, weights="hub", revision=digit * 40)) for digit in "ab"]
+    assert None not in (one, *commits)
+    assert len({one, *commits}) == 3
 
 
 def test_a_card_has_the_shapes_without_running_the_encoder():

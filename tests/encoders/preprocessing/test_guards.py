@@ -164,3 +164,17 @@ def test_a_film_without_a_window_may_be_read_either_way():
     plain = EXAMPLES / "pa_monochrome1_12bit_rle.dcm"
     assert (read_film(plain).voi, read_film(plain, voi=False).voi) == (None, None)
     np.testing.assert_array_equal(prepare(read_film(plain), RAD_DINO), prepare(read_film(plain, voi=False), RAD_DINO))
+
+
+@pytest.mark.parametrize("stated", [("R", "F"), ("L", "H"), ("F", "R"), ("RF", "F")])
+@pytest.mark.parametrize("view", ["PA", "AP"])
+def test_a_frontal_film_that_its_file_calls_mirrored_or_turned_is_refused(stated, view):
+    good = replace(film(drawn_chest(), view=view), orientation=("L", "F"))
+    assert guard_of(good) is None
+    assert guard_of(replace(good, orientation=("LH", "FR"))) is None  # a few degrees off
+    assert guard_of(replace(good, orientation=stated)) is Guard.ORIENTATION
+    assert guard_of(replace(good, orientation=stated), skip=[Guard.ORIENTATION]) is None
+
+
+def test_a_lateral_leads_to_the_front_or_the_back():
+    assert guard_of(replace(film(drawn_chest(), view="LATERAL"), orientation=("A", "F"))) is None
