@@ -1,6 +1,6 @@
 """Every encoder at full size against an independent implementation: are the features equal, and which is faster?
 
-    python benchmarks/encoder_speed.py [NAME ...] [--batch 2] [--passes 3]
+    python benchmarks/encoder_speed.py [NAME ...] [--batch 1] [--passes 2]
 
 The independent one (transformers, open_clip) gets random weights, which are written in the published layout and loaded
 by `load_encoder` as a user would. Features are compared as max |a - b| / max |b| of the global vector and of the patch
@@ -81,8 +81,8 @@ def measure(name: str, batch: int, passes: int) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", default=list(NAMES))
-    parser.add_argument("--batch", type=int, default=2)
-    parser.add_argument("--passes", type=int, default=3)
+    parser.add_argument("--batch", type=int, default=1)
+    parser.add_argument("--passes", type=int, default=2)
     options = parser.parse_args()
     if len(options.names) == 1:
         print(measure(options.names[0], options.batch, options.passes), flush=True)

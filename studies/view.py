@@ -48,11 +48,16 @@ def _statements(dataset: Dataset) -> list[tuple[str, str | None]]:
     is_lateral = len(orientation) == 2 and orientation[0] in ("A", "P") and orientation[1] in ("F", "H")
     series = _words(str(dataset.get("SeriesDescription") or "")) - _SHORT_LATERALS
     return [
-        ("ViewPosition", _view_of(_words(position))),
+        ("ViewPosition", view_of_text(position)),
         ("ViewCodeSequence", coded.pop() if len(coded) == 1 else None),
         ("PatientOrientation", "LATERAL" if is_lateral else None),
         ("SeriesDescription", _view_of(series)),
     ]
+
+
+def view_of_text(text: str) -> str | None:
+    """The view that somebody's word for it means ("pa", "LATERAL", "LL"): "AP", "PA", "LATERAL", "OTHER" or None."""
+    return _view_of(_words(text))
 
 
 def _words(text: str) -> set[str]:

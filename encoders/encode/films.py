@@ -5,9 +5,9 @@ from __future__ import annotations
 import functools
 import hashlib
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -55,10 +55,12 @@ class Done(NamedTuple):
 
 @dataclass(frozen=True)
 class Reading:
-    """How films are read. skip_guards: checks that are not made."""
+    """How films are read. skip_guards: checks that are not made; views: what the user's table says of a path, which
+    the guards take in place of the film's tags."""
 
     recipe: Recipe
     skip_guards: tuple[Guard, ...] = ()
+    views: Mapping[str, str] = field(default_factory=dict)
 
     @functools.cached_property
     def _way(self) -> str:
@@ -66,15 +68,16 @@ class Reading:
         code = code_sha256(*_READING)
         return f"{code} {decoders} {self.recipe.sha256} {sorted(self.skip_guards)}"  # a recipe has guards too
 
-    def address(self, file_hash: str) -> str:
-        return hashlib.sha256(f"{file_hash} {self._way}".encode()).hexdigest()
+    def address(self, file_hash: str, path: str) -> str:
+        return hashlib.sha256(f"{file_hash} {self.views.get(path)} {self._way}".encode()).hexdigest()
 
     def read(self, place: int, path: str) -> Read | Failed:
         """Never raises for a file's sake, whatever a decoder makes of it."""
         try:
             film = read_film(path, voi=self.recipe.intensity.voi)
-            levels_HW = to_levels(film, self.recipe, skip_guards=self.skip_guards)
-            address = self.address(file_sha256(path))
+            seen = replace(film, view=self.views[path]) if path in self.views else film
+            levels_HW = to_levels(seen, self.recipe, skip_guards=self.skip_guards)
+            address = self.address(file_sha256(path), path)
         except Exception as error:
             return Failed(place, type(error).__name__, str(error))
         return Read(place, address, pixels_sha256(film), film.view, film.view_source, levels_HW)

@@ -11,6 +11,7 @@ from encoders.config import EncodeSettings
 from encoders.encode.store import STORE_FOLDER
 from studies.images import looks_like_dicom
 from studies.tables import PATIENT_ID_NAMES, STUDY_ID_NAMES, InputError, Table, identity, open_table, read_rows
+from studies.view import view_of_text
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".dcm", ".dicom"})
 TABLE_SUFFIXES = frozenset({".csv", ".tsv", ".jsonl", ".ndjson", ".parquet"})
@@ -68,6 +69,16 @@ def find_films(settings: EncodeSettings) -> Inputs:
         raise InputError(f"no film in {', '.join(settings.inputs)}" + (f"; left out: {left}" if left else ""))
     _check_names(rows)
     return Inputs(rows, skipped)
+
+
+def stated_views(rows: Sequence[Row]) -> dict[str, str]:
+    """The view of each path that a table states in a known word; a path with two views has none."""
+    views: dict[str, set[str]] = {}
+    for row in rows:
+        view = view_of_text(row.view or "")
+        if view is not None:
+            views.setdefault(row.path, set()).add(view)
+    return {path: next(iter(stated)) for path, stated in views.items() if len(stated) == 1}
 
 
 def _in_folder(folder: Path, output: Path, skipped: dict[str, list[str]]) -> Iterator[Row]:

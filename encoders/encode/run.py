@@ -16,7 +16,7 @@ from encoders.console import Screen
 from encoders.encode.address import Keys
 from encoders.encode.card import Card, describe, recall, remember, request_sha256
 from encoders.encode.films import Done, Failed, Reading, hash_files, read_films
-from encoders.encode.inputs import Row, find_films
+from encoders.encode.inputs import Row, find_films, stated_views
 from encoders.encode.maps import MapChoice
 from encoders.encode.ranks import Ranks, RefusedError
 from encoders.encode.results import table_lines, write_failures, write_record
@@ -121,7 +121,8 @@ class _Run:
         if card.note is not None:
             screen.say(f"NOTE: {card.note}")
         paths = list(dict.fromkeys(row.path for row in inputs.rows))
-        addresses = self._known(paths, card)
+        reading = self._reading(card, inputs.rows)
+        addresses = self._known(paths, card, reading)
         todo = [place for place in range(len(paths)) if place not in addresses]
         room = Room(card, settings, rows=len(inputs.rows), films=len(paths), todo=len(todo))
         for line in room.lines():
@@ -156,15 +157,20 @@ class _Run:
     def _keys(self, card: Card) -> Keys:
         return Keys.of(card, dtype=self._settings.dtype, maps_dtype=self._settings.maps_dtype)
 
-    def _known(self, paths: list[str], card: Card) -> dict[int, str]:
+    def _reading(self, card: Card, rows: list[Row]) -> Reading:
+        return Reading(card.recipe, self._guards, stated_views(rows))
+
+    def _known(self, paths: list[str], card: Card, reading: Reading) -> dict[int, str]:
         """Places of films whose features an earlier run left; all files are hashed for it, none is decoded."""
-        store, keys, reading = self._store, self._keys(card), Reading(card.recipe, self._guards)
+        store, keys = self._store, self._keys(card)
         if not store.films:
             return {}
         known = {}
         with self._screen.progress("looking for what is done", len(paths)) as on_done:
             for place, file_hash in enumerate(hash_files(paths, _cores(), on_done)):
-                facts = None if file_hash is None else store.films.get(address := reading.address(file_hash))
+                facts = (
+                    None if file_hash is None else store.films.get(address := reading.address(file_hash, paths[place]))
+                )
                 if facts and store.holds(keys.vector(facts.pixels_sha256), keys.maps(facts.pixels_sha256)):
                     known[place] = address
         return known
@@ -195,7 +201,7 @@ class _Run:
         numbers = itertools.count(plan.first_part + self._ranks.rank, self._ranks.count)
         writer = PartWriter(store, plan.card, numbers, save_every_s=settings.save_every_s)
         films = read_films(
-            Reading(plan.card.recipe, self._guards),
+            self._reading(plan.card, plan.rows),
             [(place, plan.paths[place]) for place in mine],
             workers=self._workers(len(mine)),
         )

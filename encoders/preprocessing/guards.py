@@ -87,8 +87,8 @@ def check_film(film: Film, *, skip: Collection[Guard] = ()) -> None:
         if not (right.startswith("L") and down.startswith("F")):
             raise PreprocessingError(
                 Guard.ORIENTATION,
-                f"{film.path}: PatientOrientation {right}\\{down} says that it is mirrored or turned: on a frontal film "
-                "the patient's left is on the right (L\\F). Turn the file's pixels, or correct the tag if they are right",
+                f"{film.path}: PatientOrientation {right}\\{down} says that it is mirrored or turned: on a frontal "
+                "film the patient's left is on the right (L\\F). Turn its pixels, or correct the tag if they are right",
             )
     if Guard.POLARITY not in skip and film.view in (None, "AP", "PA"):
         judged = judge_polarity(sample_HW[::2, ::2], min_margin=_UNKNOWN_VIEW_MARGIN if film.view is None else 0.0)

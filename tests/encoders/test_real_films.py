@@ -15,9 +15,9 @@ FILMS = ROOT.parent / "shared" / "data" / "images"
 def test_real_films_are_encoded_and_those_that_cannot_be_say_why(tmp_path):
     if not FILMS.is_dir():
         pytest.skip("the shared data (real films) is not here")
+    options = ("-e", "biomedclip", "-w", "tiny", "-o", tmp_path / "out", "--device", "cpu")
     done = subprocess.run(
-        [sys.executable, "-m", "encoders", "encode", FILMS / "dicom", FILMS / "png", "-e", "biomedclip", "-w", "tiny"]
-        + ["-o", tmp_path / "out", "--device", "cpu"],
+        [sys.executable, "-m", "encoders", "encode", FILMS / "dicom", FILMS / "png", *options],
         capture_output=True,
         text=True,
         check=False,

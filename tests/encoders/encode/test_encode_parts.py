@@ -3,6 +3,7 @@
 import contextlib
 from dataclasses import replace
 from pathlib import Path
+from unittest import mock
 
 import duckdb
 import numpy as np
@@ -15,6 +16,7 @@ from encoders.encode.address import Keys, code_sha256, pixels_sha256
 from encoders.encode.card import describe, request_sha256
 from encoders.encode.films import Reading
 from encoders.encode.forward import Forward
+from encoders.encode.inputs import Row, stated_views
 from encoders.encode.maps import MapChoice
 from encoders.encode.store import FilmFacts, LockError, Store, locked, whole_file
 from encoders.encode.table import Line, write_vectors
@@ -77,19 +79,37 @@ def test_the_way_of_reading_is_part_of_a_films_address():
         Reading(recipe, (Guard.POLARITY,)),
         Reading(recipe.at(224)),
         Reading(load_recipe("siglip2")),
+        Reading(recipe, views={"a.png": "LATERAL"}),
     ]
-    assert len({way.address("f") for way in ways}) == 4
-    assert Reading(recipe, (Guard.POLARITY, Guard.BLANK)).address("f") == Reading(
+    assert len({way.address("f", "a.png") for way in ways}) == 5
+    assert Reading(recipe, (Guard.POLARITY, Guard.BLANK)).address("f", "a.png") == Reading(
         recipe, (Guard.BLANK, Guard.POLARITY)
-    ).address("f")
+    ).address("f", "a.png")
+
+
+def test_the_guards_take_the_view_that_the_table_states():
+    # A film whose polarity looks wrong is refused as a frontal, and not judged as a lateral.
+    frontal = Path(__file__).parents[3] / "examples" / "images" / "pa_normal.png"
+    negative = replace(read_film(frontal), pixels_HW=1 - read_film(frontal).pixels_HW)
+    with mock.patch("encoders.encode.films.read_film", return_value=negative):
+        recipe, path = load_recipe("rad_dino"), str(frontal)
+        assert "[guard: polarity]" in Reading(recipe).read(0, path).message
+        assert "[guard: polarity]" in Reading(recipe, views={path: "PA"}).read(0, path).message
+        assert Reading(recipe, views={path: "LATERAL"}).read(0, path).levels_HW.shape == (518, 518)
+
+
+def test_a_tables_words_for_views_are_understood_and_two_for_one_film_are_none():
+    words = {"a": ["pa"], "b": ["LL"], "c": ["PA", "Lateral"], "d": ["frontal"], "e": ["AP", "ap"], "f": [None]}
+    rows = [Row(path, path, view=view) for path, views in words.items() for view in views]
+    assert stated_views(rows) == {"a": "PA", "b": "LATERAL", "e": "AP"}
 
 
 def test_the_code_that_reads_films_is_part_of_a_films_address(monkeypatch):
     recipe = load_recipe("rad_dino")
-    before = Reading(recipe).address("f")
+    before = Reading(recipe).address("f", "a.png")
     assert code_sha256("studies/*.py") != code_sha256("studies/*.py", "encoders/preprocessing/*.py") != code_sha256()
     monkeypatch.setattr("encoders.encode.films._READING", ("studies/*.py",))
-    assert Reading(recipe).address("f") != before
+    assert Reading(recipe).address("f", "a.png") != before
 
 
 def test_the_code_and_the_libraries_that_make_features_are_part_of_their_key(monkeypatch):
