@@ -38,11 +38,6 @@ class Checkpoint:
     inside: str
 
 
-def read_tensors(path: str | Path) -> dict[str, Tensor]:
-    """The tensors of a checkpoint by their published names; see `read_checkpoint`."""
-    return read_checkpoint(path).tensors
-
-
 def read_checkpoint(path: str | Path, *, prefer: str | None = None) -> Checkpoint:
     """A checkpoint's tensors on the CPU, in the file's dtypes; pages are read when they are touched.
 

@@ -54,6 +54,8 @@ class Screen:
         """image, error and message of each; the first few are shown."""
         for image, error, message in failed[:_LISTED]:
             self.say(f"failed: {image}: {error}: {message}")
+        if any("[guard: " in message for _, _, message in failed):
+            self.say("look at a film that a guard stopped; if it is right after all, --skip-guard NAME lets it pass")
         if failed:
             self.say(f"{path}: {len(failed):,} films without features, each with its reason")
 

@@ -71,7 +71,8 @@ def check_film(film: Film, *, skip: Collection[Guard] = ()) -> None:
             raise PreprocessingError(
                 Guard.CLIPPED,
                 f"{film.path}: {saturated:.0%} of the pixels have the largest value: cut off at the top, as PIL does "
-                "when it converts 16 bits to 8; read the original file with studies.images.read_film",
+                "when it converts 16 bits to 8 (read the original file with studies.images.read_film), or a film in a "
+                "large white surround (crop it)",
             )
     if Guard.CONSTANT not in skip:
         low, high = percentile_ends(shrink_to_cells(sample_HW), share=_SPECKS)

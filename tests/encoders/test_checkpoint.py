@@ -15,7 +15,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import nn
 
-from encoders.checkpoint import convert, file_sha256, find_checkpoint, read_checkpoint, read_tensors
+from encoders.checkpoint import convert, file_sha256, find_checkpoint, read_checkpoint
 
 WEIGHTS = {"a.weight": torch.arange(6.0).view(2, 3), "b": torch.tensor([7])}
 
@@ -42,18 +42,18 @@ class RunsWhenUnpickled:
 @pytest.mark.parametrize("name", ["x.safetensors", "x.pt", "x.bin", "x"])
 def test_safetensors_are_known_by_content_whatever_the_name(tmp_path, name):
     save_file(WEIGHTS, tmp_path / name)
-    assert_weights(read_tensors(tmp_path / name))
+    assert_weights(read_checkpoint(tmp_path / name).tensors)
 
 
 @pytest.mark.parametrize("save", [torch.save, save_legacy])
 def test_files_of_torch_save_are_read(tmp_path, save):
     save(WEIGHTS, tmp_path / "x.pth.tar")
-    assert_weights(read_tensors(tmp_path / "x.pth.tar"))
+    assert_weights(read_checkpoint(tmp_path / "x.pth.tar").tensors)
 
 
 def test_parameters_become_plain_tensors(tmp_path):
     torch.save({"a": nn.Parameter(torch.ones(2))}, tmp_path / "x.pt")
-    assert not read_tensors(tmp_path / "x.pt")["a"].requires_grad
+    assert not read_checkpoint(tmp_path / "x.pt").tensors["a"].requires_grad
 
 
 @pytest.mark.parametrize(
@@ -76,9 +76,9 @@ def test_known_wrappers_are_opened_and_named(tmp_path, content, inside):
 def test_two_sets_of_weights_are_not_chosen_from_but_convert_takes_the_named_one(tmp_path):
     torch.save({"state_dict": WEIGHTS, "model": {"b": torch.zeros(1)}}, tmp_path / "x.pt")
     with pytest.raises(ValueError, match=r"several sets of weights \(state_dict, model\).*--inside state_dict"):
-        read_tensors(tmp_path / "x.pt")
+        read_checkpoint(tmp_path / "x.pt").tensors
     convert(tmp_path / "x.pt", tmp_path / "y.safetensors", trust_pickle=False, inside="state_dict")
-    assert_weights(read_tensors(tmp_path / "y.safetensors"))
+    assert_weights(read_checkpoint(tmp_path / "y.safetensors").tensors)
 
 
 def test_naming_what_is_not_inside_lists_what_is(tmp_path):
@@ -99,7 +99,7 @@ def test_naming_what_is_not_inside_lists_what_is(tmp_path):
 def test_what_is_no_dictionary_of_tensors_is_refused(tmp_path, content, message):
     torch.save(content, tmp_path / "x.pt")
     with pytest.raises(ValueError, match=message):
-        read_tensors(tmp_path / "x.pt")
+        read_checkpoint(tmp_path / "x.pt").tensors
 
 
 @pytest.mark.parametrize("save", [torch.save, save_legacy])
@@ -107,7 +107,7 @@ def test_pickled_objects_are_not_run_and_the_message_says_how_to_convert(tmp_pat
     mark = tmp_path / "ran"
     save({"state_dict": WEIGHTS, "args": RunsWhenUnpickled(mark)}, tmp_path / "x.pt")
     with pytest.raises(ValueError, match=r"python -m encoders convert .*x\.pt NEW\.safetensors --trust-pickle"):
-        read_tensors(tmp_path / "x.pt")
+        read_checkpoint(tmp_path / "x.pt").tensors
     with pytest.raises(ValueError, match="--trust-pickle"):
         convert(tmp_path / "x.pt", tmp_path / "y.safetensors", trust_pickle=False)
     assert not mark.exists()
@@ -118,7 +118,7 @@ def test_converting_a_trusted_pickle_gives_safetensors_that_name_their_source(tm
     old, new = tmp_path / "x.pth.tar", tmp_path / "y.safetensors"
     torch.save({"teacher": WEIGHTS, "args": argparse.Namespace(lr=0.1)}, old)
     convert(old, new, trust_pickle=True)
-    assert_weights(read_tensors(new))
+    assert_weights(read_checkpoint(new).tensors)
     with safe_open(new, "pt") as file:
         assert file.metadata() == {
             "source_name": "x.pth.tar",
@@ -132,7 +132,7 @@ def test_a_whole_pickled_module_is_converted_by_its_state(tmp_path):
     module = nn.Linear(2, 3)
     torch.save(module, tmp_path / "x.pt")
     convert(tmp_path / "x.pt", tmp_path / "y.safetensors", trust_pickle=True)
-    assert torch.equal(read_tensors(tmp_path / "y.safetensors")["weight"], module.weight)
+    assert torch.equal(read_checkpoint(tmp_path / "y.safetensors").tensors["weight"], module.weight)
 
 
 def test_tensors_that_share_memory_or_are_views_are_converted_whole(tmp_path):
@@ -140,7 +140,7 @@ def test_tensors_that_share_memory_or_are_views_are_converted_whole(tmp_path):
     content = {"whole": whole, "again": whole, "row": whole[1], "turned": whole.T}
     torch.save(content, tmp_path / "x.pt")
     convert(tmp_path / "x.pt", tmp_path / "y.safetensors", trust_pickle=False)
-    read = read_tensors(tmp_path / "y.safetensors")
+    read = read_checkpoint(tmp_path / "y.safetensors").tensors
     assert all(torch.equal(read[key], tensor) for key, tensor in content.items())
 
 
@@ -161,7 +161,7 @@ def test_files_cut_short_are_said_to_be(tmp_path, save, share):
     whole = path.read_bytes()
     path.write_bytes(whole[: int(len(whole) * share)])
     with pytest.raises(ValueError, match=r"x\.bin \([0-9,]+ bytes\) is damaged or cut short; download it again"):
-        read_tensors(path)
+        read_checkpoint(path).tensors
 
 
 @pytest.mark.parametrize(
@@ -180,7 +180,7 @@ def test_files_cut_short_are_said_to_be(tmp_path, save, share):
 def test_files_that_are_no_checkpoint_are_named_for_what_they_are(tmp_path, content, message):
     (tmp_path / "x.pt").write_bytes(content)
     with pytest.raises(ValueError, match=message):
-        read_tensors(tmp_path / "x.pt")
+        read_checkpoint(tmp_path / "x.pt").tensors
 
 
 def write_shards(folder: Path) -> Path:
@@ -195,8 +195,8 @@ def write_shards(folder: Path) -> Path:
 
 def test_shards_are_read_by_folder_or_index_and_hash_by_their_content(tmp_path):
     index = write_shards(tmp_path / "m")
-    assert_weights(read_tensors(tmp_path / "m"))
-    assert_weights(read_tensors(index))
+    assert_weights(read_checkpoint(tmp_path / "m").tensors)
+    assert_weights(read_checkpoint(index).tensors)
     lines = ""
     for name in ("model-1.safetensors", "model-2.safetensors"):
         lines += f"{hashlib.sha256((tmp_path / 'm' / name).read_bytes()).hexdigest()}  {name}\n"
@@ -207,17 +207,17 @@ def test_a_missing_shard_and_a_shard_unlike_its_index_are_refused(tmp_path):
     index = write_shards(tmp_path / "m")
     save_file({"b": WEIGHTS["b"], "c": torch.ones(1)}, tmp_path / "m" / "model-2.safetensors")
     with pytest.raises(ValueError, match=r"model-2\.safetensors and its index differ in 1: c"):
-        read_tensors(index)
+        read_checkpoint(index).tensors
     (tmp_path / "m" / "model-2.safetensors").unlink()
     with pytest.raises(ValueError, match=r"1 of the 2 shards .* are missing: model-2\.safetensors"):
-        read_tensors(index)
+        read_checkpoint(index).tensors
 
 
 @pytest.mark.parametrize("content", ['{"weight_map": {"a": "../../secret"}}', "{}", "no json"])
 def test_an_index_that_is_none_or_leads_elsewhere_is_refused(tmp_path, content):
     (tmp_path / "model.safetensors.index.json").write_text(content)
     with pytest.raises(ValueError, match=r"outside its folder|is no index"):
-        read_tensors(tmp_path)
+        read_checkpoint(tmp_path).tensors
 
 
 def test_a_folder_gives_its_one_checkpoint_or_the_preferred_one_or_an_error(tmp_path):
