@@ -76,7 +76,7 @@ def test_known_wrappers_are_opened_and_named(tmp_path, content, inside):
 def test_two_sets_of_weights_are_not_chosen_from_but_convert_takes_the_named_one(tmp_path):
     torch.save({"state_dict": WEIGHTS, "model": {"b": torch.zeros(1)}}, tmp_path / "x.pt")
     with pytest.raises(ValueError, match=r"several sets of weights \(state_dict, model\).*--inside state_dict"):
-        read_checkpoint(tmp_path / "x.pt").tensors
+        read_checkpoint(tmp_path / "x.pt")
     convert(tmp_path / "x.pt", tmp_path / "y.safetensors", trust_pickle=False, inside="state_dict")
     assert_weights(read_checkpoint(tmp_path / "y.safetensors").tensors)
 
@@ -99,7 +99,7 @@ def test_naming_what_is_not_inside_lists_what_is(tmp_path):
 def test_what_is_no_dictionary_of_tensors_is_refused(tmp_path, content, message):
     torch.save(content, tmp_path / "x.pt")
     with pytest.raises(ValueError, match=message):
-        read_checkpoint(tmp_path / "x.pt").tensors
+        read_checkpoint(tmp_path / "x.pt")
 
 
 @pytest.mark.parametrize("save", [torch.save, save_legacy])
@@ -107,7 +107,7 @@ def test_pickled_objects_are_not_run_and_the_message_says_how_to_convert(tmp_pat
     mark = tmp_path / "ran"
     save({"state_dict": WEIGHTS, "args": RunsWhenUnpickled(mark)}, tmp_path / "x.pt")
     with pytest.raises(ValueError, match=r"python -m encoders convert .*x\.pt NEW\.safetensors --trust-pickle"):
-        read_checkpoint(tmp_path / "x.pt").tensors
+        read_checkpoint(tmp_path / "x.pt")
     with pytest.raises(ValueError, match="--trust-pickle"):
         convert(tmp_path / "x.pt", tmp_path / "y.safetensors", trust_pickle=False)
     assert not mark.exists()
@@ -161,7 +161,7 @@ def test_files_cut_short_are_said_to_be(tmp_path, save, share):
     whole = path.read_bytes()
     path.write_bytes(whole[: int(len(whole) * share)])
     with pytest.raises(ValueError, match=r"x\.bin \([0-9,]+ bytes\) is damaged or cut short; download it again"):
-        read_checkpoint(path).tensors
+        read_checkpoint(path)
 
 
 @pytest.mark.parametrize(
@@ -180,7 +180,7 @@ def test_files_cut_short_are_said_to_be(tmp_path, save, share):
 def test_files_that_are_no_checkpoint_are_named_for_what_they_are(tmp_path, content, message):
     (tmp_path / "x.pt").write_bytes(content)
     with pytest.raises(ValueError, match=message):
-        read_checkpoint(tmp_path / "x.pt").tensors
+        read_checkpoint(tmp_path / "x.pt")
 
 
 def write_shards(folder: Path) -> Path:
@@ -207,17 +207,17 @@ def test_a_missing_shard_and_a_shard_unlike_its_index_are_refused(tmp_path):
     index = write_shards(tmp_path / "m")
     save_file({"b": WEIGHTS["b"], "c": torch.ones(1)}, tmp_path / "m" / "model-2.safetensors")
     with pytest.raises(ValueError, match=r"model-2\.safetensors and its index differ in 1: c"):
-        read_checkpoint(index).tensors
+        read_checkpoint(index)
     (tmp_path / "m" / "model-2.safetensors").unlink()
     with pytest.raises(ValueError, match=r"1 of the 2 shards .* are missing: model-2\.safetensors"):
-        read_checkpoint(index).tensors
+        read_checkpoint(index)
 
 
 @pytest.mark.parametrize("content", ['{"weight_map": {"a": "../../secret"}}', "{}", "no json"])
 def test_an_index_that_is_none_or_leads_elsewhere_is_refused(tmp_path, content):
     (tmp_path / "model.safetensors.index.json").write_text(content)
     with pytest.raises(ValueError, match=r"outside its folder|is no index"):
-        read_checkpoint(tmp_path).tensors
+        read_checkpoint(tmp_path)
 
 
 def test_a_folder_gives_its_one_checkpoint_or_the_preferred_one_or_an_error(tmp_path):
