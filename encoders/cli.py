@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import StrEnum
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,6 +16,9 @@ app = typer.Typer(
     add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__, rich_markup_mode=None
 )
 _ENCODER, _INPUT, _MAPS, _COMPUTE = "Encoder", "Input", "Feature maps", "Computing"
+
+
+_NEEDED = ("PIL", "imagecodecs", "pydicom", "safetensors", "timm", "torch", "torchvision", "transformers")
 
 
 class Dtype(StrEnum):
@@ -142,6 +146,7 @@ def encode_images(
         for name, value in locals().items()
         if name not in {"config", "dry_run"}
     }
+    _refuse_small_install("encode-images")
     from encoders.encode.run import encode_images as run
 
     raise typer.Exit(run(config, flags, dry_run=dry_run))
@@ -159,6 +164,7 @@ Accept = Annotated[bool, typer.Option("--accept-licence", help="You agree to the
 @app.command(name="list")
 def list_encoders() -> None:
     """Every published encoder: input, preprocessing, licence, where it is published."""
+    _refuse_small_install("python -m encoders list")
     from encoders.commands import list_encoders as run
 
     raise typer.Exit(run())
@@ -174,6 +180,7 @@ def show(
     accept_licence: Accept = False,
 ) -> None:
     """One encoder whole: source, terms, sizes, preprocessing with its sources, fingerprint."""
+    _refuse_small_install("python -m encoders show")
     from encoders.commands import show as run
 
     raise typer.Exit(run(encoder, _load(weights, revision, image_size_px, preprocessing, accept_licence)))
@@ -201,6 +208,7 @@ def doctor(
 
     Exit codes: 0 the same (or nothing to compare), 1 they differ, 2 wrong use or input.
     """
+    _refuse_small_install("python -m encoders doctor")
     from encoders.commands import doctor as run
 
     load = _load(weights, revision, image_size_px, preprocessing, accept_licence)
@@ -220,6 +228,7 @@ def convert(
     ] = None,
 ) -> None:
     """Turn a checkpoint into safetensors, once, so that loading never unpickles."""
+    _refuse_small_install("python -m encoders convert")
     from encoders.commands import convert as run
 
     raise typer.Exit(run(checkpoint, output, trust_pickle=trust_pickle, inside=inside))
@@ -230,6 +239,7 @@ def pin(
     repository: Annotated[str, typer.Argument(help="An encoder's name, or a repository such as microsoft/rad-dino.")],
 ) -> None:
     """Print the commit that a hub repository is at today, to load weights at exactly that one from now on."""
+    _refuse_small_install("python -m encoders pin")
     from encoders.commands import pin as run
 
     raise typer.Exit(run(repository))
@@ -250,6 +260,17 @@ def _load(
 def encode_images_main() -> None:
     """The `encode-images` command."""
     _alone("encode-images", encode_images)
+
+
+def _refuse_small_install(command: str) -> None:
+    missing = [name for name in _NEEDED if find_spec(name) is None]
+    if missing:
+        from encoders.console import Screen
+
+        Screen(command).error(
+            f"{', '.join(missing)} not installed; install the extra: pip install 'carina-cxr[encoders]'"
+        )
+        raise typer.Exit(2)
 
 
 def _alone(name: str, command: Callable[..., None]) -> None:

@@ -1,6 +1,7 @@
 """`python -m encoders` as a user types it."""
 
 import argparse
+import importlib.util
 import subprocess
 import sys
 from pathlib import Path
@@ -110,6 +111,16 @@ def test_pin_asks_the_hub_of_an_encoder_by_its_name(monkeypatch):
     monkeypatch.setattr("encoders.hub.current_commit", lambda hub_id: f"asked of {hub_id}")
     assert call("pin", "rad_dino").stdout.strip() == "asked of microsoft/rad-dino"
     assert call("pin", "some/repository").stdout.strip() == "asked of some/repository"
+
+
+@pytest.mark.parametrize(
+    "words", [("list",), ("show", "rad_dino"), ("doctor", FILM, "-e", "rad_dino"), ("encode", "x")]
+)
+def test_a_small_install_is_told_what_to_install(words, monkeypatch):
+    there = importlib.util.find_spec
+    monkeypatch.setattr(cli, "find_spec", lambda name: None if name == "torch" else there(name))
+    told = call(*words)
+    assert (told.exit_code, "torch not installed; install the extra" in told.stderr) == (2, True)
 
 
 def test_the_module_runs_and_its_help_names_every_command():
