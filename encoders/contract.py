@@ -193,8 +193,8 @@ class Encoder(nn.Module):
     def adapt_state(self, state: State) -> State:
         """A translated checkpoint, made to fit this encoder's image size; call it before the strict load.
 
-        Only what depends on the image size may change (position embeddings); a tensor of any other shape than the
-        published one is left for `load_state_dict` to refuse.
+        Only what depends on the image size (position embeddings) or on the user's own classes (a segmentation head) may
+        change; a tensor of any other shape than the published one is left for `load_state_dict` to refuse.
         """
         return state
 
