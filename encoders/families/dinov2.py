@@ -7,7 +7,7 @@ from encoders.backbones.vit import ViT
 from encoders.contract import Pooling
 from encoders.spec import EncoderSpec, Licence, Source
 
-_VIT = ViT(
+VIT_B_14 = ViT(
     width=768,
     depth=12,
     num_heads=12,
@@ -29,7 +29,7 @@ SPEC = EncoderSpec(
     ),
     licence=Licence("Apache-2.0", "https://huggingface.co/facebook/dinov2-base"),
     image_size_px=224,
-    build=_VIT.build,
+    build=VIT_B_14.build,
     layouts=(HUB, ORIGINAL),
     citation="Oquab et al., DINOv2: Learning robust visual features without supervision, TMLR 2024",
     notes=(

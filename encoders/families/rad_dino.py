@@ -3,20 +3,8 @@
 from __future__ import annotations
 
 from encoders.backbones.dinov2_keys import HUB, ORIGINAL
-from encoders.backbones.vit import ViT
-from encoders.contract import Pooling
+from encoders.families.dinov2 import VIT_B_14
 from encoders.spec import EncoderSpec, Licence, Source
-
-_VIT = ViT(
-    width=768,
-    depth=12,
-    num_heads=12,
-    mlp_width=3072,
-    patch_px=14,
-    stored_grid=37,
-    pooling=Pooling.CLS,
-    layer_scale=True,
-)
 
 SPEC = EncoderSpec(
     name="rad_dino",
@@ -30,7 +18,7 @@ SPEC = EncoderSpec(
     ),
     licence=Licence("MIT", "https://huggingface.co/microsoft/rad-dino"),
     image_size_px=518,
-    build=_VIT.build,
+    build=VIT_B_14.build,
     layouts=(HUB, ORIGINAL),
     citation="Pérez-García et al., Exploring scalable medical image encoders beyond text supervision, "
     "Nature Machine Intelligence 2025",
