@@ -43,10 +43,14 @@ def synthetic(
     ] = _Photometric.MONOCHROME2,
     studies_per_patient: Annotated[float, typer.Option(min=1, max=20, help="On average.")] = 1.6,
     noise: Annotated[float, typer.Option(min=0, max=0.2, help="Grain, of a range of 1.")] = 0.012,
+    laterals: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of studies with a lateral film too, of those that can have one.")
+    ] = 0.0,
 ) -> None:
     """Make synthetic chest films with masks, reports and labels that agree.
 
-    Writes images/, masks/STUDY/, studies.csv, reports.csv and labels.jsonl. Nothing in them comes from a patient.
+    Writes images/, masks/STUDY/, studies.csv, reports.csv, labels.jsonl and generation.jsonl (for train-llava and
+    generate-reports). Nothing in them comes from a patient.
     """
     from studies.synthetic.cohort import make_cohort
     from studies.synthetic.files import Format, Photometric, write_cohort
@@ -59,6 +63,8 @@ def synthetic(
             kind=Format(format.value),
             bits=bits,
             photometric=Photometric(photometric.value),
+            laterals=laterals,
+            noise=noise,
             on_study=on_study,
         )
 

@@ -29,10 +29,12 @@ def write_dicom(
     photometric: Photometric = Photometric.MONOCHROME2,
     window: tuple[float, float] | None = None,
     compression: Compression = Compression.RLE,
+    number: int = 1,
 ) -> None:
     """Write one film.
 
     Args:
+        number: of the film in its study.
         bits: stored, 8, 12 or 16.
         window: centre and width of a VOI window, in stored values; None writes none.
 
@@ -54,7 +56,7 @@ def write_dicom(
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian if deflated else ExplicitVRLittleEndian
     dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID = UID(_DX_FOR_PRESENTATION)
-    instance = UID(_uid(f"image {study.study_id} {study.seed}"))
+    instance = UID(_uid(f"image {study.study_id} {study.seed}" + (f" {number}" if number > 1 else "")))
     dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID = instance
     dataset.StudyInstanceUID = _uid(f"study {study.study_id} {study.seed}")
     dataset.SeriesInstanceUID = _uid(f"series {study.study_id} {study.seed}")
@@ -62,7 +64,7 @@ def write_dicom(
     dataset.PatientSex, dataset.PatientAge = study.anatomy.sex, f"{study.anatomy.age:03d}Y"
     dataset.PatientBirthDate = dataset.StudyDate = dataset.StudyTime = dataset.ReferringPhysicianName = ""
     dataset.StudyID = dataset.AccessionNumber = study.study_id[:16]
-    dataset.SeriesNumber = dataset.InstanceNumber = 1
+    dataset.SeriesNumber, dataset.InstanceNumber = 1, number
     dataset.Manufacturer = "Synthetic"
     dataset.Modality, dataset.BodyPartExamined = "DX", "CHEST"
     dataset.ViewPosition = _POSITION[study.view]

@@ -1,4 +1,4 @@
-"""Films, masks, reports and labels of synthetic studies as files: PNG or DICOM, CSV, JSONL.
+"""Films, masks, reports, labels and rows for generation of synthetic studies as files: PNG or DICOM, CSV, JSONL.
 
 Shape letters: H rows, W columns.
 """
@@ -15,6 +15,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from studies.records import GenerationStudy
+from studies.synthetic.generation import generation_row, lateral_film
 from studies.synthetic.grid import Array, Mask
 from studies.synthetic.study import SyntheticStudy
 
@@ -85,30 +87,39 @@ def write_cohort(
     kind: Format = Format.PNG,
     bits: int = 8,
     photometric: Photometric = Photometric.MONOCHROME2,
+    laterals: float = 0.0,
+    noise: float = 0.012,
     on_study: Callable[[], object] = lambda: None,
 ) -> int:
-    """Write images/, masks/STUDY/NAME.png, studies.csv, reports.csv and labels.jsonl; give the number of studies.
+    """Write images/, masks/STUDY/NAME.png, studies.csv, reports.csv, labels.jsonl and generation.jsonl; give the
+    number of studies.
 
     Args:
+        laterals: share of the studies with a second film, images/STUDY-lateral, among those that can have one
+            (`generation.lateral_facts`); only generation.jsonl names it. noise: of these films.
         on_study: called after each study.
 
     Raises:
-        ValueError: see `check_format`.
+        ValueError: see `check_format`; a share that there cannot be.
         FileExistsError: the folder holds a studies.csv already.
         MissingPackageError: Pillow or pydicom is not installed.
     """
     check_format(kind, bits, photometric)
+    if not 0 <= laterals <= 1:
+        raise ValueError(f"laterals {laterals} is not in 0 to 1")
     if (folder / "studies.csv").exists():
         raise FileExistsError(f"{folder} holds studies.csv already; name a new folder")
     (folder / "images").mkdir(parents=True, exist_ok=True)
     count = 0
+    suffix = "png" if kind is Format.PNG else "dcm"
+    before: tuple[GenerationStudy, str] | None = None
     with ExitStack() as stack:
         tables = [stack.enter_context((folder / n).open("w", encoding="utf-8", newline="")) for n in _TABLES]
-        studies_csv, reports_csv, labels = csv.writer(tables[0]), csv.writer(tables[1]), tables[2]
+        studies_csv, reports_csv, labels, generation = csv.writer(tables[0]), csv.writer(tables[1]), *tables[2:]
         studies_csv.writerow(STUDY_COLUMNS)
         reports_csv.writerow(("report_id", "text"))
         for study in studies:
-            name = f"images/{study.study_id}.{'png' if kind is Format.PNG else 'dcm'}"
+            name = f"images/{study.study_id}.{suffix}"
             write_film(folder / name, study, kind=kind, bits=bits, photometric=photometric)
             (folder / "masks" / study.study_id).mkdir(parents=True, exist_ok=True)
             for part, mask_HW in study.masks.items():
@@ -116,12 +127,20 @@ def write_cohort(
             studies_csv.writerow(study_row(study, name))
             reports_csv.writerow((study.study_id, study.report))
             labels.write(json.dumps(study.labels) + "\n")
+            second = lateral_film(study, laterals, noise=noise)
+            second_name = None if second is None else f"images/{study.study_id}-lateral.{suffix}"
+            if second is not None and second_name is not None:
+                write_film(folder / second_name, second, kind=kind, bits=bits, photometric=photometric, number=2)
+            same = before is not None and before[0].patient_id == study.patient_id
+            row = generation_row(study, name, second_name, before if same else None)
+            generation.write(row.model_dump_json() + "\n")
+            before = row, study.report
             count += 1
             on_study()
     return count
 
 
-_TABLES = ("studies.csv", "reports.csv", "labels.jsonl")
+_TABLES = ("studies.csv", "reports.csv", "labels.jsonl", "generation.jsonl")
 
 
 def study_row(study: SyntheticStudy, image: str) -> tuple[object, ...]:
@@ -140,11 +159,13 @@ def study_row(study: SyntheticStudy, image: str) -> tuple[object, ...]:
     )
 
 
-def write_film(path: Path, study: SyntheticStudy, *, kind: Format, bits: int, photometric: Photometric) -> None:
-    """One film as one file."""
+def write_film(
+    path: Path, study: SyntheticStudy, *, kind: Format, bits: int, photometric: Photometric, number: int = 1
+) -> None:
+    """One film as one file. number: of the film in its study."""
     if kind is Format.PNG:
         write_png(path, study.pixels_HW, bits)
     else:
         from studies.synthetic.dicom import write_dicom
 
-        write_dicom(path, study, bits=bits, photometric=photometric)
+        write_dicom(path, study, bits=bits, photometric=photometric, number=number)
