@@ -71,6 +71,46 @@ class OwnModel(NamedTuple):
     sha256: str
 
 
+class Description(NamedTuple):
+    """An own model's architecture without its files, for a checkpoint of something that holds the encoder.
+
+    toml: the file's text; config: transformers' configuration of the vision half, None of a timm model.
+    """
+
+    toml: str
+    config: dict[str, Any] | None
+
+
+def describe_own_model(path: str | Path) -> Description:
+    """What `own_spec` builds the same architecture from, wherever it is.
+
+    Raises:
+        ValueError: as `load_own_model`.
+    """
+    path = Path(path)
+    load_own_model(path)  # a file that describes no model is refused here, not where it is needed
+    text = path.read_text(encoding="utf-8")
+    model = _File.model_validate(tomllib.loads(text)).encoder
+    if model.backend == "timm":
+        return Description(text, None)
+    from encoders.own_transformers import read_config
+
+    return Description(text, read_config(path.parent / model.model))
+
+
+def own_spec(description: Description) -> EncoderSpec:
+    """The spec of a described model, for its `build`; weights come from whoever kept the description.
+
+    Raises:
+        ValueError: the text describes no model.
+    """
+    try:
+        read = _File.model_validate(tomllib.loads(description.toml))
+    except (tomllib.TOMLDecodeError, ValidationError) as error:
+        raise ValueError(f"the description of an own encoder: {error}") from None
+    return _spec(read.encoder, read.keys, "its description", description.config)
+
+
 def load_own_model(path: Path) -> OwnModel:
     """The encoder that a TOML file describes, not built yet.
 
@@ -96,19 +136,24 @@ def load_own_model(path: Path) -> OwnModel:
         raise ValueError(f"encoder file {path}: {model.name!r} is a published encoder's name; take another")
     if model.backend == "transformers":
         model = model.model_copy(update={"model": str(path.parent / model.model)})
-    spec = EncoderSpec(
+    return OwnModel(_spec(model, read.keys, str(path), None), recipe, _model_sha256(model))
+
+
+def _spec(model: ModelSettings, keys: KeySettings, origin: str, config: dict[str, Any] | None) -> EncoderSpec:
+    return EncoderSpec(
         name=model.name,
         title=f"{Path(model.model).name} ({model.backend})",
-        source=Source(url=str(path), file=""),
+        source=Source(url=origin, file=""),
         licence=Licence("the user's own", ""),
         image_size_px=model.image_size_px,
-        build=partial(_build, model),
-        layouts=(Layout(f"{model.backend}'s naming", _any_keys, partial(_translate, model, read.keys)),),
+        build=partial(_build, model, config),
+        layouts=(Layout(f"{model.backend}'s naming", _any_keys, partial(_translate, model, keys)),),
     )
-    return OwnModel(spec, recipe, _model_sha256(model))
 
 
-def _build(model: ModelSettings, spec: EncoderSpec, size: Size, image_size_px: int) -> Encoder:
+def _build(
+    model: ModelSettings, config: dict[str, Any] | None, spec: EncoderSpec, size: Size, image_size_px: int
+) -> Encoder:
     if size == "tiny":
         raise ValueError(f"{spec.name} is your own model, which has no tiny twin; weights='twin' is its random twin")
     if model.backend == "timm":
@@ -117,7 +162,7 @@ def _build(model: ModelSettings, spec: EncoderSpec, size: Size, image_size_px: i
         return TimmEncoder(spec, model, image_size_px)
     from encoders.own_transformers import TransformersEncoder
 
-    return TransformersEncoder(spec, model, image_size_px)
+    return TransformersEncoder(spec, model, image_size_px, config)
 
 
 def _translate(model: ModelSettings, keys: KeySettings, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -46,11 +46,17 @@ class TransformersEncoder(Encoder):
     tokens ("mean"), or SigLIP's attention pooling of them ("attention"); layers: the blocks' raw outputs.
     """
 
-    def __init__(self, spec: EncoderSpec, settings: ModelSettings, image_size_px: int) -> None:
-        """Raises ValueError: a configuration of no known family, patches that do not tile the image, a pooling or a
-        stride that the model does not have."""
+    def __init__(
+        self, spec: EncoderSpec, settings: ModelSettings, image_size_px: int, read: dict[str, Any] | None = None
+    ) -> None:
+        """read: what `read_config` gave of the model's folder; None reads it now.
+
+        Raises:
+            ValueError: a configuration of no known family, patches that do not tile the image, a pooling or a stride
+                that the model does not have.
+        """
         super().__init__()
-        config = _vision_config(Path(settings.model))
+        config = _vision_config(Path(settings.model), read)
         patch_px: int = config.patch_size
         rows, rest = divmod(image_size_px, patch_px)
         if rest or not rows:
@@ -157,11 +163,10 @@ def in_memory_names(settings: ModelSettings, tensors: dict[str, Tensor]) -> dict
     return state
 
 
-def _vision_config(folder: Path) -> Any:
+def _vision_config(folder: Path, read: dict[str, Any] | None = None) -> Any:
     from transformers import AutoConfig
 
-    read = read_config(folder)
-    config = AutoConfig.for_model(**read)
+    config = AutoConfig.for_model(**(read_config(folder) if read is None else read))
     if not isinstance(config.image_size, int) or not isinstance(config.patch_size, int):
         raise ValueError(f"{folder}: image_size {config.image_size} and patch_size {config.patch_size} are no squares")
     return config

@@ -51,6 +51,11 @@ def place_strictly(module: nn.Module, state: dict[str, Tensor], source: str) -> 
     if bad:
         raise ValueError(f"{source} holds values that are not finite in {len(bad)} tensors: {first_names(bad)}")
     module.load_state_dict(placed, strict=True, assign=True)
+    compute_buffers(module)
+
+
+def compute_buffers(module: nn.Module) -> None:
+    """Give memory and values to the buffers that `build_empty` left without; they depend on sizes, not on weights."""
     for part in _with_meta_buffers(module):
         for name, buffer in part.named_buffers(recurse=False):
             if buffer.is_meta:

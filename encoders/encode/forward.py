@@ -1,6 +1,6 @@
 """The encoder at work: levels of a batch in, vectors and maps out.
 
-Shape letters: B batch, C channels, H rows, W columns, N pixels of a batch, L levels, D width.
+Shape letters: B batch, C channels, H rows, W columns, D width.
 """
 
 from __future__ import annotations
@@ -8,15 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from encoders.contract import Encoder
-from encoders.encode.films import level_table
 from encoders.encode.maps import MapChoice
-from encoders.preprocessing.prepare import normalize
+from encoders.encode.pixels import DevicePixels
 
 
 class Outputs(NamedTuple):
@@ -51,12 +49,9 @@ class Forward:
     ) -> None:
         self._encoder = encoder.to(device=device, dtype=dtype)
         self._choice = choice
-        self._device = device
         self._maps_dtype = maps_dtype
         self._fill_to = batch_size if compiled else 0
-        self._recipe = encoder.recipe
-        table_CL = level_table(encoder.recipe)
-        self._table_CL = None if table_CL is None else torch.from_numpy(table_CL).to(device)
+        self._pixels = DevicePixels(encoder.recipe, device)
         self._encode: Callable[[Tensor], tuple[Tensor, dict[str, Tensor]]] = self._features
         if compiled:
             self._encode = torch.compile(self._features, dynamic=False)
@@ -74,12 +69,7 @@ class Forward:
 
     def pixels(self, levels: Sequence[NDArray[Any]]) -> Tensor:
         """B,C,H,W on the device, float32: to the last bit what `prepare` gives."""
-        levels_BHW = np.stack(levels)
-        if self._table_CL is None or levels_BHW.dtype != np.uint8:
-            return torch.from_numpy(np.stack([normalize(one, self._recipe) for one in levels])).to(self._device)
-        places_N = torch.from_numpy(levels_BHW).to(self._device).flatten().int()
-        channels = [level_L.index_select(0, places_N).view(levels_BHW.shape) for level_L in self._table_CL]
-        return torch.stack(channels, dim=1)
+        return self._pixels(levels)
 
     def _features(self, pixels_BCHW: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         features = self._encoder.encode(pixels_BCHW, layers=self._choice.layers)
