@@ -193,7 +193,7 @@ class ValidationSettings(_Settings):
     generate: bool = True
     controls: tuple[Control, ...] = ("shuffled_images", "blank_images", "no_prior_report")
     max_new_tokens: _Positive = 300
-    metrics: str = "rouge_l,chexpert_f1"
+    metrics: str = "rouge_l,incorrect_placement"
 
 
 class LoggingSettings(_Settings):
@@ -269,7 +269,7 @@ def load_settings(file: Path, overrides: dict[str, Any] | None = None) -> TrainS
     try:
         return TrainSettings.model_validate(values)
     except ValidationError as error:
-        raise ConfigError(f"config {file}: " + "; ".join(_told(one) for one in error.errors())) from None
+        raise ConfigError(f"config {file}: " + "; ".join(told(one) for one in error.errors())) from None
 
 
 def _put(values: dict[str, Any], key: str, value: Any) -> None:
@@ -288,7 +288,8 @@ def _put(values: dict[str, Any], key: str, value: Any) -> None:
     place[last] = value
 
 
-def _told(one: Any) -> str:
+def told(one: Any) -> str:
+    """One of pydantic's errors, for the user."""
     name = ".".join(str(part) for part in one["loc"])
     if one["type"] == "missing":
         return f"{name} not given"

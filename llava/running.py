@@ -1,0 +1,192 @@
+"""One run of `train-llava`, from its settings to its exit code."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from collections.abc import Callable, Iterator, Mapping
+from importlib.resources import files
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from llava.config import ConfigError, TrainSettings, load_settings
+from llava.console import Screen
+from llava.plan import Assumed
+from llava.stop import StoppedError
+from llava.together import RefusedError
+
+if TYPE_CHECKING:
+    from llava.events import Event
+
+EXIT_OK, EXIT_MACHINE, EXIT_USE, EXIT_STOPPED = 0, 1, 2, 130
+_GOES_ON = "states that were saved remain, the same command goes on from the newest"
+
+logging.getLogger("llava").addHandler(logging.NullHandler())  # what its modules warn of, the screen says
+
+
+def train_llava(config: Path, overrides: Mapping[str, Any], *, plan: bool, assumed: Assumed) -> int:
+    """Do the run and give its exit code; every message for the user goes through the screen."""
+    rank = int(os.environ.get("RANK", "0"))
+    screen = Screen("train-llava" if rank == 0 else f"train-llava (process {rank})", quiet=rank > 0)
+    with heard(screen), private_files():
+        return exit_code(screen, lambda: _train(config, overrides, screen, plan=plan, assumed=assumed), _GOES_ON)
+
+
+def config_file(given: Path) -> Path:
+    """A file, or the shipped one of that name, with or without its ending.
+
+    Raises:
+        ConfigError: neither; the message lists what is shipped.
+    """
+    if given.exists():
+        return given
+    shipped = {Path(one.name).stem: Path(str(one)) for one in files("llava").joinpath("configs").iterdir()}
+    if str(given.parent) == "." and given.stem in shipped:
+        return shipped[given.stem]
+    raise ConfigError(f"config {given} does not exist; shipped are {', '.join(sorted(shipped))}")
+
+
+def exit_code(screen: Screen, run: Callable[[], int], remains: str = "nothing was written") -> int:
+    """What a command's work gives, or the code of its failure, with one line for the user.
+
+    remains: what is left after the machine failed or the user stopped it.
+    """
+    try:
+        return run()
+    except (ValueError, FileNotFoundError, FileExistsError, NotADirectoryError, PermissionError) as error:
+        named = isinstance(error, OSError) and error.filename
+        screen.error(f"{error.filename}: {error.strerror}" if named else str(error))  # type: ignore[union-attr]
+        return EXIT_USE
+    except StoppedError as stopped:
+        screen.say(str(stopped))
+        return EXIT_STOPPED
+    except KeyboardInterrupt:
+        screen.error(f"stopped; {remains}")
+        return EXIT_STOPPED
+    except RefusedError:
+        return EXIT_USE  # the first process says why
+    except (OSError, RuntimeError) as error:  # the disk; a process that died; a GPU that is full
+        screen.error(f"{str(error).strip()}; {remains}")
+        return EXIT_MACHINE
+
+
+@contextlib.contextmanager
+def private_files() -> Iterator[None]:
+    """Reports, and names of patients' films, are for this user only."""
+    before = os.umask(0o077)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
+@contextlib.contextmanager
+def heard(screen: Screen) -> Iterator[None]:
+    """Shows what the modules warn of."""
+    handler = _Said(screen)
+    loggers = [logging.getLogger(name) for name in ("encoders", "llava")]
+    for one in loggers:
+        one.addHandler(handler)
+    try:
+        yield
+    finally:
+        for one in loggers:
+            one.removeHandler(handler)
+
+
+class _Said(logging.Handler):
+    def __init__(self, screen: Screen) -> None:
+        super().__init__(logging.WARNING)
+        self._screen = screen
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._screen.say(f"note: {record.getMessage()}")
+
+
+def _train(config: Path, overrides: Mapping[str, Any], screen: Screen, *, plan: bool, assumed: Assumed) -> int:
+    settings = load_settings(config_file(config), dict(overrides))
+    if plan:
+        from llava.plan import plan as make_plan
+
+        screen.plan(make_plan(settings, assumed))
+        return EXIT_OK
+    if assumed != Assumed():
+        raise ConfigError("--studies, --text-tokens and --images are assumptions of --plan")
+    from llava.state import StateError
+    from llava.trainer import train
+
+    try:
+        with _Watch(settings, screen) as watch:
+            folder = train(settings, watch.tell)
+    except StateError as error:  # the disk is full, or lost what was on it
+        screen.error(str(error))
+        return EXIT_MACHINE
+    screen.say(f"{folder}: the trained model; generate-reports --checkpoint {folder} --studies STUDIES -o OUT.jsonl")
+    return EXIT_OK
+
+
+class _Watch:
+    """Journal, meter and display of a run; the trainer tells events in the first process only."""
+
+    def __init__(self, settings: TrainSettings, screen: Screen) -> None:
+        self._settings = settings
+        self._screen = screen
+        self._held = contextlib.ExitStack()
+        self._stepped = False
+
+    def __enter__(self) -> Self:
+        if not self._screen.quiet:
+            from llava.journal import Journal
+
+            self._meter = _meter(self._settings)
+            self._journal = Journal(self._settings)
+            self._held.callback(self._journal.close)
+            self._view = self._held.enter_context(self._screen.training())
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._held.close()
+        self._plot()
+
+    def tell(self, event: Event) -> None:
+        from llava.events import StageStarted, StepDone
+
+        if isinstance(event, StageStarted):
+            self._meter.start(event)
+        reading = self._meter.read(event) if isinstance(event, StepDone) else None
+        self._stepped = self._stepped or reading is not None
+        self._journal.tell(event, reading)
+        self._view.tell(event, reading)
+
+    def _plot(self) -> None:
+        if not self._stepped:
+            return
+        from llava.loss_plot import plot_losses
+
+        try:
+            self._screen.say(f"{plot_losses(self._settings.output)}: losses and learning rates")
+        except (ValueError, OSError) as error:
+            self._screen.say(f"losses were not drawn: {error}")
+
+
+def _meter(settings: TrainSettings) -> Any:
+    import torch
+
+    from llava.architecture import model_shape
+    from llava.gpus import peak_flops
+    from llava.meter import Meter
+
+    compute = settings.compute
+    on_gpu = compute.device != "cpu" and torch.cuda.is_available()
+    known = on_gpu and compute.precision == "bfloat16"  # the peak in gpus.toml is bfloat16's
+    return Meter(
+        model_shape(settings),
+        settings.stages,
+        peak_flops=peak_flops(torch.cuda.get_device_name()) if known else None,
+        world_size=int(os.environ.get("WORLD_SIZE", "1")),
+        checkpointing=compute.gradient_checkpointing,
+    )
