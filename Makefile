@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check bench test-llm clean
+.PHONY: demo demo-train test check bench test-llm clean
 
 # Labels the example reports and scores two generators, with the built-in rules, and prints the tables.
 demo: $(VENV)/.core
@@ -11,6 +11,11 @@ demo: $(VENV)/.core
 	$(BIN)/score-reports examples/predictions.jsonl examples/references.jsonl -o scores/ --subgroups sex,setting
 	$(BIN)/score-reports examples/predictions_baseline.jsonl examples/references.jsonl -o scores_baseline/
 	$(BIN)/compare-scores scores/ scores_baseline/
+
+# Films, a small report generator trained on a CPU, killed and resumed, its reports and their scores.
+demo-train: $(VENV)/.train
+	rm -rf demo_train
+	$(BIN)/python -m llava.demo
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest
@@ -37,9 +42,13 @@ $(VENV)/.core: pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
 	touch $@
 
+$(VENV)/.train: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[train]'
+	touch $@ $(VENV)/.core
+
 $(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
-	touch $@ $(VENV)/.core
+	touch $@ $(VENV)/.core $(VENV)/.train
 
 clean:
 	rm -rf $(VENV) .venv-llm .carina build *.egg-info

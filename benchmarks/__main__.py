@@ -17,7 +17,7 @@ def main() -> int:
     throughput = "endpoint_throughput.py"
     commands = [["rules_speed.py"], ["device_accuracy.py"], [throughput], [throughput, "--memory"]]
     chexbert = "chexbert_speed.py"
-    commands += [["image_speed.py"], ["encoder_speed.py"], ["encoder_mfu.py"]]
+    commands += [["image_speed.py"], ["encoder_speed.py"], ["encoder_mfu.py"], ["train_speed.py"], ["table_startup.py"]]
     commands += [["score_speed.py"], ["curve_speed.py"], [chexbert], [chexbert, "--words", "5", "15"]]
     if all(OPENI):
         commands.insert(2, ["openi_accuracy.py", *OPENI])

@@ -209,6 +209,32 @@ def export(
 
 
 @app.command()
+def parity(
+    checkpoint: Annotated[
+        Path, typer.Option("--checkpoint", "-c", help="A model folder, or the output folder of train-llava.")
+    ],
+    studies: Annotated[Path, typer.Option("--studies", "-s", help="Table of studies: CSV, TSV, JSONL, Parquet.")],
+    num_studies: Annotated[int, typer.Option("--count", min=1, help="How many of them.")] = 64,
+    root: Annotated[Path | None, typer.Option(help="Folder of relative film paths [the table's].")] = None,
+    device: Annotated[Device, typer.Option(help="Where both run.")] = Device.AUTO,
+    dtype: Annotated[Dtype, typer.Option(help="Numbers computed with [bfloat16 on a GPU, else float32].")] = Dtype.AUTO,
+    gpu_memory: Annotated[float, typer.Option(help="vLLM's share of the GPU's memory.")] = 0.85,
+    skip_guards: Annotated[
+        list[str] | None, typer.Option("--skip-guard", help="A check of the films not to make; may be repeated.")
+    ] = None,
+) -> None:
+    """Whether vLLM writes what transformers writes, before a long run.
+
+    Exit codes: 0 it does, 3 it does not, 2 wrong use or input, 1 the GPU failed.
+    """
+    flags = _values(locals())
+    _refuse_small_install("python -m llava parity")
+    from llava.commands import parity as run
+
+    raise typer.Exit(run(flags))
+
+
+@app.command()
 def sweep(
     file: Annotated[Path, typer.Argument(help="TOML file of the sweep, such as examples/encoder_sweep.toml.")],
     output: Annotated[

@@ -57,6 +57,20 @@ def export(checkpoint: Path, output: Path, layout: Literal["huggingface", "vllm"
         return exit_code(screen, run)
 
 
+def parity(flags: Mapping[str, Any]) -> int:
+    """Whether the engines agree; flags: of `llava.generate.parity_command.check_parity`."""
+    screen = Screen("python -m llava parity")
+
+    def run() -> int:
+        from llava.generate.parity_command import check_parity
+
+        told = {**flags, "skip_guards": flags["skip_guards"] or ()}
+        return check_parity(screen=screen, **told)
+
+    with heard(screen), private_files():
+        return exit_code(screen, run)
+
+
 def sweep(file: Path, output: Path | None, *, plan: bool) -> int:
     """One generator an encoder, and their scores."""
     screen = Screen("python -m llava sweep")

@@ -62,7 +62,7 @@ class Screen(_Screen):
             "images",
             "studies",
             "tokens",
-            "PFLOP",
+            "training",
             "encoder's",
             "GPU-hours, an epoch of such",
             "cache a study",
@@ -145,10 +145,9 @@ def count(number: float) -> str:
 
 def flop(number: float) -> str:
     """FLOPs for people: "0.376 PFLOP", "303 GFLOP"."""
-    for unit, of in (("P", 1e15), ("T", 1e12), ("G", 1e9)):
-        if number >= 0.01 * of:
-            break
-    return f"{number / of:,.3g} {unit}FLOP"
+    if number >= 1e13:
+        return f"{number / 1e15:,.3g} PFLOP"
+    return f"{number / 1e12:,.3g} TFLOP" if number >= 1e12 else f"{number / 1e9:,.3g} GFLOP"
 
 
 def duration(seconds: float) -> str:

@@ -21,7 +21,6 @@ from llava.console import Screen
 
 _STUDIES = 240
 _PARTS = {"train": 0.8, "validation": 0.1, "test": 0.1}  # of the patients
-_FIRST_STATE_S = 240
 
 
 def demo(
@@ -73,8 +72,7 @@ def _kill_midway(train: Sequence[object], states: Path) -> None:
     """Start a training and kill it, as a power cut would, once its first state of this stage is saved."""
     words = _words(train)
     with subprocess.Popen(words) as process:
-        waited_until = time.monotonic() + _FIRST_STATE_S
-        while not any(states.glob("step_????????")) and process.poll() is None and time.monotonic() < waited_until:
+        while not any(states.glob("step_????????")) and process.poll() is None:
             time.sleep(0.05)
         if process.poll() is not None:
             _stop(f"the training ended with exit code {process.returncode} before it could be killed", 1)

@@ -17,57 +17,23 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import torch
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from encoders.checkpoint import file_sha256, first_names
-from encoders.contract import Encoder
-from encoders.fingerprint import Fingerprint, fingerprint, probe_image
 from encoders.preprocessing.recipe import Recipe
+from llava.encoder_record import EncoderRecord, record_of, refuse_another
 from llava.language_model import quiet, refuse_misfits
 from llava.model import CxrLlavaConfig, CxrLlavaForConditionalGeneration
 from llava.processor import CxrLlavaProcessor
-from llava.vision import CxrVisionConfig, encoder_of, tokens_of
+from llava.vision import encoder_of
 
 logger = logging.getLogger(__name__)
 
 _ENCODER_FILE, _RUN_FILE, _CONFIG_FILE = "encoder.json", "run.json", "config.json"
 _TOWER = "model.vision_tower.encoder."
 _SHARD = "5GB"
-
-
-class TokenProbe(BaseModel):
-    """Tokens of the made film as the language model reads them: the first token's first values, and of all of them the
-    mean and standard deviation."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    first: tuple[float, ...]
-    mean: float
-    std: float
-
-    def near(self, other: TokenProbe, *, rtol: float = 1e-3) -> bool:
-        """Whether two are of the same tokens, up to what other devices and versions of torch round differently."""
-        if len(self.first) != len(other.first):
-            return False
-        pairs = [*zip(self.first, other.first, strict=True), (self.mean, other.mean), (self.std, other.std)]
-        size = max(self.std, abs(self.mean))
-        return all(abs(a - b) <= rtol * size for a, b in pairs)
-
-
-class EncoderRecord(BaseModel):
-    """encoder.json: which encoder a checkpoint holds, as it is now. began_as: the key it had before any training."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    fingerprint: Fingerprint
-    began_as: str | None
-    layers: tuple[int, ...] | None
-    norm: str | None
-    num_tokens: int
-    token_width: int
-    tokens: TokenProbe
 
 
 class Loaded(NamedTuple):
@@ -99,7 +65,7 @@ def save_model(
     state = dict(model.state_dict() if state_dict is None else state_dict)
     _refuse_other_tensors(state, model.config)
     encoder = encoder_of(model.config.vision, _tower(state))
-    about = _record_of(encoder, model.config.vision)
+    about = record_of(encoder, model.config.vision)
     folder.parent.mkdir(parents=True, exist_ok=True)
     new, old = (folder.with_name(f".{folder.name}.{what}.{os.getpid()}") for what in ("new", "old"))
     shutil.rmtree(new, ignore_errors=True)
@@ -134,8 +100,12 @@ def load_model(
             expected and what was found.
     """
     config = _config(folder)
-    _check_encoder(folder, config.vision)
-    processor = CxrLlavaProcessor.from_pretrained(folder)
+    expected = read_encoder_record(folder)
+    if expected.fingerprint.note is not None:
+        logger.warning("%s: %s", folder, expected.fingerprint.note)
+    alone = encoder_of(config.vision, _tower_of_shards(folder))  # apart from the model, in float32 on the CPU
+    refuse_another(folder / _ENCODER_FILE, expected, record_of(alone, config.vision, whole=False))
+    processor = _processor(folder)
     _check_processor(folder, processor, config)
     record = _read_json(folder / _RUN_FILE)
     loader: Any = CxrLlavaForConditionalGeneration  # its from_pretrained gives a report too when asked
@@ -208,36 +178,16 @@ def _stages(output: Path) -> list[str]:
         raise ValueError(f"{output / _RUN_FILE} is not of a run of train-llava: it has no {error}") from None
 
 
-def _check_encoder(folder: Path, vision: CxrVisionConfig) -> None:
-    """Compare the encoder in the shards with encoder.json, apart from the model, in float32 on the CPU."""
-    expected = read_encoder_record(folder)
-    if expected.fingerprint.note is not None:
-        logger.warning("%s: %s", folder, expected.fingerprint.note)
-    found = _record_of(encoder_of(vision, _tower_of_shards(folder)), vision, whole=False)
-    file = folder / _ENCODER_FILE
-    pairs = {
-        "encoder": (expected.fingerprint.encoder, found.fingerprint.encoder),
-        "image_size_px": (expected.fingerprint.image_size_px, found.fingerprint.image_size_px),
-        "weights_sha256": (expected.fingerprint.weights_sha256, found.fingerprint.weights_sha256),
-        "preprocessing_sha256": (expected.fingerprint.preprocessing_sha256, found.fingerprint.preprocessing_sha256),
-        "layers": (expected.layers, found.layers),
-        "norm": (expected.norm, found.norm),
-        "num_tokens": (expected.num_tokens, found.num_tokens),
-        "token_width": (expected.token_width, found.token_width),
-        "key": (expected.fingerprint.key, found.fingerprint.key),
-        "began_as": (expected.began_as, found.began_as),
-    }
-    for name, (wanted, given) in pairs.items():
-        if wanted != given:
-            raise ValueError(
-                f"{file} says {name} {wanted}, and the encoder in this folder has {given}: it is not the encoder "
-                "that the model was trained with"
-            )
-    if not expected.tokens.near(found.tokens):
-        raise ValueError(
-            f"{file}: the encoder's tokens of the made film begin {_shown(expected.tokens)}, and here they begin "
-            f"{_shown(found.tokens)}, from the same weights: the encoder's code or a library differs"
-        )
+def _processor(folder: Path) -> CxrLlavaProcessor:
+    _read_json(folder / "generation_config.json")  # which transformers would replace by defaults, were it damaged
+    for file in folder.glob("tokenizer*.json"):
+        _read_json(file)
+    try:
+        return CxrLlavaProcessor.from_pretrained(folder)
+    except ValueError:
+        raise
+    except Exception as error:  # tokenizers has errors of its own, without a common base
+        raise ValueError(f"{folder}: its tokenizer is damaged: {_first_line(error)}; copy it again") from None
 
 
 def _check_processor(folder: Path, processor: CxrLlavaProcessor, config: CxrLlavaConfig) -> None:
@@ -252,24 +202,6 @@ def _check_processor(folder: Path, processor: CxrLlavaProcessor, config: CxrLlav
     for name, (wanted, given) in pairs.items():
         if wanted != given:
             raise ValueError(f"{folder}: config.json says {name} {wanted}, and the processor's files {given}")
-
-
-def _record_of(encoder: Encoder, vision: CxrVisionConfig, *, whole: bool = True) -> EncoderRecord:
-    """whole: with the encoder's own probe too, which takes another pass."""
-    with torch.no_grad():
-        tokens_1ND = tokens_of(encoder, probe_image(encoder.image_size_px), vision.layers, vision.norm)
-    _, num_tokens, width = tokens_1ND.shape
-    return EncoderRecord(
-        fingerprint=fingerprint(encoder, probe=whole),
-        began_as=vision.began_as,
-        layers=None if vision.layers is None else tuple(vision.layers),
-        norm=vision.norm,
-        num_tokens=num_tokens,
-        token_width=width,
-        tokens=TokenProbe(
-            first=tuple(tokens_1ND[0, 0, :8].tolist()), mean=tokens_1ND.mean().item(), std=tokens_1ND.std().item()
-        ),
-    )
 
 
 def _refuse_other_tensors(state: Mapping[str, Tensor], config: CxrLlavaConfig) -> None:
@@ -331,7 +263,7 @@ def _read_json(file: Path) -> dict[str, Any]:
     except OSError as error:
         raise ValueError(f"{file}: {error.strerror}; a model folder has one") from None
     except ValueError as error:
-        raise ValueError(f"{file} is damaged: {error}") from None
+        raise ValueError(f"{file} is damaged: {error}; copy it again") from None
     if not isinstance(read, dict):
         raise ValueError(f"{file} is damaged: it holds no object")
     return read
@@ -353,7 +285,3 @@ def _sync(folder: Path) -> None:
 
 def _first_line(error: BaseException) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
-
-
-def _shown(probe: TokenProbe) -> str:
-    return ", ".join(f"{value:.5g}" for value in probe.first[:3])

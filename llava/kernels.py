@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import logging
+from importlib import metadata
 from typing import Any
 
 import torch
@@ -43,7 +43,7 @@ def compile_layers(model: nn.Module) -> None:
     for layer in decoder_layers(model):
         for name, child in layer.named_children():
             if "attn" not in name and "attention" not in name:
-                child.compile(dynamic=True)
+                child.compile(dynamic=False)
 
 
 def apply_liger(model: nn.Module) -> str | None:
@@ -53,7 +53,8 @@ def apply_liger(model: nn.Module) -> str | None:
     Not its fused loss: the head sees supervised tokens only. Liger also puts its rotary positions and classes in place
     of transformers' own for this type of model, in the whole process, which needs a GPU from then on.
     """
-    if importlib.util.find_spec("liger_kernel") is None:
+    version = liger_version()
+    if version is None:
         return None
     patches: Any = importlib.import_module("liger_kernel.transformers.monkey_patch")
     language_model: Any = module_of(model, "language_model")
@@ -62,6 +63,12 @@ def apply_liger(model: nn.Module) -> str | None:
         logger.info("Liger has no kernels for %s", kind)
         return None
     patches._apply_liger_kernel_to_instance(language_model, cross_entropy=False, fused_linear_cross_entropy=False)
-    from importlib.metadata import version
+    return f"liger {version} ({kind})"
 
-    return f"liger {version('liger_kernel')} ({kind})"
+
+def liger_version() -> str | None:
+    """Of the installed package; None where there is none."""
+    try:
+        return metadata.version("liger-kernel")
+    except metadata.PackageNotFoundError:
+        return None

@@ -2,20 +2,23 @@
 
 accelerate starts the process group and finds the device. What becomes of gradients is short enough to be said here:
 "ddp" sums them after a step's last row; FSDP2 is torch's own `fully_shard`, since accelerate turns its FSDP on for GPUs
-only and this must be tested without any.
+only and this must be tested without any. "deepspeed" is `llava.zero3`.
 
 Gradients are SUMS over processes: a loss divided by the supervised tokens of all processes gives the same step at any
 number of them.
 
 Precision "bfloat16": weights that learn, the sums of their gradients and the optimiser are float32; what is computed of
-them is bfloat16, through autocast in one process and under "ddp", through FSDP2's own policy there.
+them is bfloat16, through autocast, or through FSDP2's own policy, which has a bfloat16 residual stream too.
 """
 
 from __future__ import annotations
 
 import contextlib
+import math
+import warnings
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -25,6 +28,7 @@ from torch.optim import Optimizer
 from llava.config import ComputeSettings
 from llava.parts import checkpoint_activations, decoder_layers, hold_frozen_low, module_of
 from llava.quantization import dequantized_state, is_4bit
+from llava.zero3 import Zero3, import_deepspeed
 
 _PIECE = 16 * 2**20  # gradients summed at a time: 64 MB
 
@@ -44,6 +48,8 @@ class Parallel:
         self._accelerator = Accelerator(cpu=on_cpu, mixed_precision="no")
         self._settings = settings
         self._learning: list[nn.Parameter] = []
+        self._zero: Zero3 | None = None
+        self._max_norm = 0.0
         self._exact: dict[str, Tensor] = {}
         self.rank: int = self._accelerator.process_index
         self.world_size: int = self._accelerator.num_processes
@@ -51,6 +57,8 @@ class Parallel:
         self.kind: Literal["none", "ddp", "fsdp2", "deepspeed"] = "none"
         if self.world_size > 1:
             self.kind = "ddp" if settings.parallel == "auto" else settings.parallel
+        if self.kind == "deepspeed":
+            import_deepspeed(self.device)  # refused before anything is read
 
     @property
     def is_main(self) -> bool:
@@ -69,21 +77,24 @@ class Parallel:
         """
         if optimizer.state:
             raise ValueError("the optimiser has a state already: prepare comes before loading one")
-        if self.kind == "fsdp2" and any(is_4bit(module) for module in model.modules()):
+        if self.kind in ("fsdp2", "deepspeed") and any(is_4bit(module) for module in model.modules()):
             raise ValueError(
                 '4-bit weights cannot be sharded: with language_model.quantize set compute.parallel = "ddp"'
             )
         if self._settings.gradient_checkpointing:
             checkpoint_activations(model)
-        self._exact = hold_frozen_low(model) if self._settings.precision == "bfloat16" else {}
-        if not self.is_main:
-            self._exact = {}  # the first process saves
+        self._learning, self._exact, self._zero = [], {}, None  # of the stage before, whose memory they hold
+        if self.kind == "deepspeed":
+            self._zero = Zero3(model, optimizer, device=self.device, precision=self._settings.precision)
+            return self._zero.engine, self._zero.optimizer
+        exact = hold_frozen_low(model) if self._settings.precision == "bfloat16" else {}
+        self._exact = exact if self.is_main else {}  # the first process saves
         if self.kind == "fsdp2":
             _shard(model, optimizer, self.device, self._settings.precision)
         else:
             model.to(self.device)
-        self._learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
         if self.kind == "ddp":
+            self._learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
             for parameter in self._learning:
                 torch.distributed.broadcast(parameter.data, 0)
         return model, optimizer
@@ -97,10 +108,13 @@ class Parallel:
     def backward(self, loss: Tensor, last: bool) -> None:
         """Add this loss's gradients to the prepared model's; after the step's last row they are sums over processes.
 
-        Every process calls this equally often in a step, with rows of zero loss where it has fewer. FSDP2 sums after
-        every row: gradients that wait to be summed would be whole, 4 bytes a weight on every GPU.
+        Every process calls this equally often in a step, with rows of zero loss where it has fewer. FSDP2 and DeepSpeed
+        sum after every row: gradients that wait to be summed would be whole, 4 bytes a weight on every GPU.
         """
-        mean_of = self.world_size if self.kind == "fsdp2" else 1  # FSDP2 takes the mean over processes
+        mean_of = self.world_size if self.kind in ("fsdp2", "deepspeed") else 1  # they take the mean over processes
+        if self._zero is not None:
+            self._zero.backward(loss * mean_of, last=last)
+            return
         (loss * mean_of).backward()  # type: ignore[no-untyped-call]
         if self.kind == "ddp" and last:
             self._sum_gradients()
@@ -122,11 +136,17 @@ class Parallel:
 
     def clip(self, model: nn.Module, max_norm: float) -> float:
         """Scale gradients down to this norm over all weights that learn, and give the norm they had."""
+        if self._zero is not None:
+            self._max_norm = max_norm  # it scales them as it steps
+            return math.sqrt(self.all_sum([self._zero.squared_norm()])[0])
         norm = nn.utils.clip_grad_norm_([weight for weight in model.parameters() if weight.requires_grad], max_norm)
         return float(norm.full_tensor() if hasattr(norm, "full_tensor") else norm)
 
     def step(self, optimizer: Optimizer) -> None:
         """Change the weights and forget the gradients."""
+        if self._zero is not None:
+            self._zero.step(self._max_norm)
+            return
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
 
@@ -151,6 +171,8 @@ class Parallel:
         """
         from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
 
+        if self._zero is not None:
+            return self._zero.full_state(keep=self.is_main)
         if self.kind == "fsdp2":
             options = StateDictOptions(full_state_dict=True, cpu_offload=True)
             state: dict[str, Any] = get_model_state_dict(model, options=options)
@@ -158,6 +180,24 @@ class Parallel:
             own = dequantized_state(model, model.state_dict()) if self.is_main else {}
             state = {name: value.detach().cpu() for name, value in own.items()}
         return {name: self._exact.get(name, value) for name, value in state.items()}
+
+    def save_state(self, folder: Path) -> bool:
+        """Write DeepSpeed's training state, in all processes; False, and nothing, where torch's own format does."""
+        if self._zero is None:
+            return False
+        self._zero.save(folder)
+        return True
+
+    def load_state(self, folder: Path) -> bool:
+        """Read what `save_state` wrote, in all processes; False, and nothing, where it was not DeepSpeed's.
+
+        Raises:
+            ValueError: another number of processes wrote it.
+        """
+        if self._zero is None:
+            return False
+        self._zero.load(folder)
+        return True
 
 
 def units(model: nn.Module) -> list[nn.Module | list[nn.Module]]:
@@ -193,6 +233,8 @@ def _shard(model: nn.Module, optimizer: Optimizer, device: torch.device, precisi
     mesh = init_device_mesh(device.type, (torch.distributed.get_world_size(),))
     for unit in [*units(model), model]:
         fully_shard(unit, mesh=mesh, mp_policy=policy)
+    # it warns of every last linear layer, lest its output is written into; nothing does
+    warnings.filterwarnings("ignore", message="FSDP2-wrapped module .* returned a view tensor")
     sharded = dict(model.named_parameters())
     for group in optimizer.param_groups:
         group["params"] = [sharded[names[id(parameter)]] for parameter in group["params"]]

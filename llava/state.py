@@ -1,7 +1,8 @@
 """Training states: what a killed run needs to go on as if nothing had happened.
 
 A state is a folder `states/step_00000100`: the parameters that learn (float32), the buffers and the optimiser's moments
-in torch's distributed format, which any number of processes can read, and `state.json`. It is written beside its place
+in torch's distributed format, which any number of processes can read (DeepSpeed has its own, which as many can read as
+wrote it), and `state.json`. It is written beside its place
 and moved there when all of it is on the disk, so a folder of that name is whole. Frozen weights are not in it: they are
 those of the stage's beginning. Nor is any generator's state: what is drawn at a step is drawn from a seed that the step
 gives.
@@ -90,15 +91,18 @@ class States:
         """
         place = self.folder / f"step_{step:08}"
         part = place.with_name(place.name + ".part")
-        tensors = _tensors(model, optimizer)
+        needed = None
         try:
             on_first(self._parallel, lambda: _begin(part))
-            _write(tensors, part)
+            if not self._parallel.save_state(part):
+                tensors = _tensors(model, optimizer)
+                needed = _bytes(tensors)
+                _write(tensors, part)
             on_first(self._parallel, lambda: _finish(part, place, step))
         except (OSError, RuntimeError, CheckpointException) as error:  # in all processes, if in one
             if self._parallel.is_main:
                 shutil.rmtree(part, ignore_errors=True)
-            raise _refused(place, error, _bytes(tensors)) from None
+            raise _refused(place, error, needed) from None
         return place
 
     def load(self, state: State, model: nn.Module, optimizer: Optimizer) -> None:
@@ -108,6 +112,8 @@ class States:
             StateError: it is of other parameters, or cannot be read.
         """
         try:
+            if self._parallel.load_state(state.folder):
+                return
             tensors = _tensors(model, optimizer)
             tensors["optimizer"] = _of_stored(tensors, _names_in(state.folder))
             _read(tensors, state.folder)
@@ -174,6 +180,8 @@ def _place(tensors: _Tensors, model: nn.Module, optimizer: Optimizer) -> None:
 
 
 def _names_in(folder: Path) -> dict[str, set[str]]:
+    if not (folder / ".metadata").exists():
+        raise ValueError('it was written with compute.parallel = "deepspeed", which alone can read it')
     found: dict[str, set[str]] = {"model": set(), "optimizer": set()}
     for key in FileSystemReader(folder).read_metadata().state_dict_metadata:
         kind, _, name = key.partition(".")
@@ -206,7 +214,8 @@ def _begin(part: Path) -> None:
 
 def _finish(part: Path, place: Path, step: int) -> None:
     """All is written and synced but for what says so."""
-    sizes = {path.name: path.stat().st_size for path in sorted(part.iterdir())}
+    files = [path for path in sorted(part.rglob("*")) if path.is_file()]
+    sizes = {path.relative_to(part).as_posix(): path.stat().st_size for path in files}
     (part / _TOLD).write_text(
         json.dumps({"format": 1, "step": step, "validation_loss": None, "bytes": sizes}, indent=1)
     )
@@ -251,10 +260,11 @@ def _bytes(tensors: _Tensors) -> int:
     return sum(value.numel() * value.element_size() for value in (*tensors["model"].values(), *moments))
 
 
-def _refused(place: Path, error: BaseException, needed: int) -> StateError:
+def _refused(place: Path, error: BaseException, needed: int | None) -> StateError:
     free = shutil.disk_usage(place.parent).free
+    needs = "" if needed is None else f"it needs {_size(needed)}, "
     return StateError(
-        f"the training state {place} could not be written: {reason_of(error)} (it needs {_size(needed)}, "
+        f"the training state {place} could not be written: {reason_of(error)} ({needs}"
         f"{_size(free)} are free there); make room and give the same command again: it goes on from the newest state "
         "that is whole"
     )

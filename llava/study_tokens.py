@@ -120,7 +120,7 @@ class StudyTokens:
         films = films_of(study)
         texts = {field: folded for field in FIELDS if (folded := _folded(getattr(study, field)))}
         if "prior_frontal" not in films:
-            texts.pop("prior_report", None)
+            texts.pop("prior_report", None)  # no prompt shows it, so there is nothing to cut
         whole_T = ids_T = self._joined(films, texts)
         prior, drop = texts.get("prior_report", ""), 0
         while len(ids_T) > room and "prior_report" in texts:

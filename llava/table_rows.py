@@ -14,7 +14,7 @@ from studies.tables import PATIENT_ID_NAMES, STUDY_ID_NAMES, InputError, Table, 
 
 COLUMNS: tuple[str, ...] = tuple(GenerationStudy.model_fields)
 _KNOWN = {"study_id": STUDY_ID_NAMES, "patient_id": PATIENT_ID_NAMES}  # other names that ids go by
-_BATCH = 2048  # rows at least, but for the last; some 4 MB of text
+_BATCH = 2048  # rows, but for a file's last; some 4 MB of text
 
 
 def read_batches(files: Sequence[Path]) -> tuple[list[str], Iterator[Any]]:
@@ -95,7 +95,6 @@ def _parquet(table: Table) -> Iterator[Any]:
 
     places = _places(table)
     row = 0
-    waiting: list[Any] = []  # row groups may be small, and a mapped batch costs memory of its own
     try:
         # A buffered stream decodes a row group page by page, not whole.
         with pq.ParquetFile(table.path, buffer_size=1 << 20, pre_buffer=False) as file:
@@ -103,19 +102,10 @@ def _parquet(table: Table) -> Iterator[Any]:
                 found = {name: _column(name, batch.column(place), table, row) for name, place in places.items()}
                 nothing = pa.nulls(batch.num_rows, pa.string())
                 arrays = [found.get(name, nothing) for name in COLUMNS]
-                waiting.append(pa.RecordBatch.from_arrays(arrays, names=list(COLUMNS)))
+                yield pa.RecordBatch.from_arrays(arrays, names=list(COLUMNS))
                 row += batch.num_rows
-                if sum(part.num_rows for part in waiting) >= _BATCH:
-                    yield _joined(waiting)
-                    waiting = []
     except (pa.ArrowException, OSError) as error:
         raise InputError(f"table {table.given} is damaged near row {row + 1}: {error}") from None
-    if waiting:
-        yield _joined(waiting)
-
-
-def _joined(batches: list[Any]) -> Any:
-    return batches[0] if len(batches) == 1 else pa.Table.from_batches(batches).combine_chunks().to_batches()[0]
 
 
 def _column(name: str, values: Any, table: Table, row: int) -> Any:

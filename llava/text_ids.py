@@ -37,7 +37,7 @@ class TextIds:
         return self.encode(text[:half]) + self.encode(text[half:])
 
     def without_beginning(self, text: str, num_tokens: int) -> str:
-        """A text of single spaces without its first tokens and the rest of the word that they end in; "" may be left."""
+        """A text of single spaces without its first tokens and the rest of the word they end in; "" may be left."""
         if self._tokenizer.is_fast:
             offsets = self._tokenizer(text, return_offsets_mapping=True, **_PLAIN)["offset_mapping"]
             starts = [start for start, _ in offsets]

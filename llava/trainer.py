@@ -33,7 +33,7 @@ from llava.objective import supervised_loss
 from llava.optim import build_optimizer, learning_rates, set_rates
 from llava.packed_attention import check_isolation
 from llava.parallel import Parallel
-from llava.parts import set_trainable, training_mode
+from llava.parts import set_trainable
 from llava.reading import StudyReader
 from llava.run_record import RunRecord, file_sha256
 from llava.starting_model import model_folder, starting_model
@@ -53,7 +53,8 @@ class NonFiniteError(ValueError):
 def train(settings: TrainSettings, on_event: Callable[[Event], None]) -> Path:
     """Train all stages that are not done yet, and give the last one's model folder.
 
-    Called in every process that `accelerate` or `torchrun` started; events are told in the first one.
+    Called in every process that `accelerate` or `torchrun` started, all of which see the output folder; events are told
+    in the first one.
 
     Raises:
         ValueError: settings, tables, an encoder, a language model, an output folder or a state that cannot be used;
@@ -142,10 +143,10 @@ class _Stage:
             add_lora(self.model, self.stage.lora)
         parameters = set_trainable(self.model, self.stage)
         self.kernels = use_kernels(self.model, self.settings.compute)
-        _, self.optimizer = self.parallel.prepare(self.model, build_optimizer(self.model, self.stage))
+        optimizer = build_optimizer(self.model, self.stage)
+        self.prepared, self.optimizer = self.parallel.prepare(self.model, optimizer)
         with self.parallel.autocast():
             check_isolation(self.model, self.parallel.device)
-        training_mode(self.model, self.stage)
         self.states = States(self.folder / "states", self.parallel)
         self.idle = idle_row(self.processor)
 
@@ -192,7 +193,7 @@ class _Stage:
         loss = torch.zeros((), device=parallel.device)
         for place, row in enumerate(rows):
             with parallel.autocast():
-                row_loss = supervised_loss(self.model, row, self.processor.recipe, parallel.device)
+                row_loss = supervised_loss(self.prepared, row, self.processor.recipe, parallel.device)
             row_loss = row_loss * float(place < len(batch.rows)) / total.supervised_tokens
             parallel.backward(row_loss, last=place == len(rows) - 1)
             loss += row_loss.detach()
@@ -200,7 +201,7 @@ class _Stage:
         mean_loss, computed_tokens = parallel.all_sum([loss.item(), computed])
         grad_norm = 0.0
         if rows:  # else every study of the step was bad, and there is nothing to learn from
-            grad_norm = parallel.clip(self.model, stage.max_grad_norm)
+            grad_norm = parallel.clip(self.prepared, stage.max_grad_norm)
             self._refuse_nonfinite(mean_loss, grad_norm, step, total)
             parallel.step(self.optimizer)
         self.run.tell(
@@ -280,7 +281,7 @@ class _Stage:
 
     def _finish(self) -> None:
         """Write the model, and adapters beside it; where that folder is, the stage is done."""
-        weights = self.parallel.full_state(self.model)
+        weights = self.parallel.full_state(self.prepared)
         folder = model_folder(self.settings, self.number)
         part = folder.with_name("model.part")
 

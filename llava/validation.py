@@ -128,7 +128,7 @@ class _Measured:
         """
         reader = self._reader(control, with_target=False)
         engine = TransformersEngine(
-            self._model,
+            getattr(self._model, "module", self._model),  # DeepSpeed's engine stands before it
             self._processor,
             device=self._parallel.device,
             autocast=self._parallel.autocast,

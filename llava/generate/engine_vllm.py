@@ -57,8 +57,8 @@ class VllmEngine:
             enable_mm_embeds=True,
             mm_processor_cache_gb=0,
             enable_prefix_caching=False,  # films come first in a prompt: nothing is shared, and they would be hashed
-            enforce_eager=place.device == "cpu",
             disable_log_stats=True,
+            **(_on_cpu(processor.max_tokens) if place.device == "cpu" else {}),
         )
 
     def generate(self, examples: Sequence[Example], decoding: Decoding) -> list[Answer]:
@@ -110,6 +110,16 @@ def require_vllm() -> None:
             "engine vllm needs the vllm package (pip install 'carina-cxr[train,vllm]'); without it, --engine "
             "transformers"
         )
+
+
+def _on_cpu(max_tokens: int) -> dict[str, Any]:
+    """Nothing is compiled, and no prompt is read in pieces: where studies draw from generators of their own, vLLM 0.32
+    turns those of unfinished prompts back, which torch's generators of a CPU cannot."""
+    return {
+        "enforce_eager": True,
+        "enable_chunked_prefill": False,
+        "max_num_batched_tokens": max(max_tokens, 4096),
+    }
 
 
 _ENVIRONMENT = {

@@ -5,6 +5,7 @@ Shape letters: I images, H rows, W columns, N image tokens of one image, D width
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,14 +13,16 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
-from encoders.fingerprint import fingerprint, same_features
 from encoders.preprocessing.intensity import Levels
+from llava.encoder_record import record_of, refuse_another
 from llava.folder import read_encoder_record
 from llava.generate.settings import Place
 from llava.model import CxrLlavaConfig
 from llava.pixels import pixels
 from llava.projector import MlpProjector
-from llava.vision import CxrVisionConfig, encoder_of, tokens_of
+from llava.vision import encoder_of, tokens_of
+
+logger = logging.getLogger(__name__)
 
 _TOWER, _PROJECTOR = "model.vision_tower.encoder.", "model.multi_modal_projector."
 _FILMS_AT_ONCE = 32
@@ -35,15 +38,13 @@ class ImageTokens:
     def __init__(self, folder: Path, place: Place) -> None:
         self._device = torch.device(place.device)
         config: CxrLlavaConfig = CxrLlavaConfig.from_pretrained(folder)
-        vision = vision_of(config)
+        vision = config.vision
         tower, projector = _parts(folder)
         encoder = encoder_of(vision, tower)
-        expected, found = read_encoder_record(folder).fingerprint, fingerprint(encoder)
-        if expected.key != found.key or not same_features(expected, found):
-            raise ValueError(
-                f"{folder / 'encoder.json'} is of an encoder with key {expected.key[:12]}, and the one in this folder "
-                f"has {found.key[:12]}, or gives other features of the made film: it is not the one of the training"
-            )
+        expected = read_encoder_record(folder)
+        refuse_another(folder / "encoder.json", expected, record_of(encoder, vision, whole=False))
+        if expected.fingerprint.note is not None:
+            logger.warning("%s: %s", folder, expected.fingerprint.note)
         dtype = getattr(torch, place.dtype)
         self._layers, self._norm = vision.layers, vision.norm
         self._recipe = encoder.recipe
@@ -64,12 +65,6 @@ class ImageTokens:
             tokens_IND = self._projector(tokens_of(self._encoder, films, self._layers, self._norm))
             found += [tokens_ND.clone() for tokens_ND in tokens_IND.cpu()]  # a view would hold all of the batch
         return found
-
-
-def vision_of(config: CxrLlavaConfig) -> CxrVisionConfig:
-    """Its encoder's configuration, by its type (transformers' class leaves it open)."""
-    assert isinstance(config.vision_config, CxrVisionConfig)
-    return config.vision_config
 
 
 def _parts(folder: Path) -> tuple[dict[str, Tensor], dict[str, Tensor]]:

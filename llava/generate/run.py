@@ -46,7 +46,7 @@ def generate_reports(settings: GenerateSettings, screen: Screen) -> int:
     """
     try:
         with contextlib.ExitStack() as held:
-            return _Run(_prepare(settings, screen), screen, held).go()
+            return _Run(_prepare(settings), screen, held).go()
     except ValueError as error:  # settings, table, checkpoint, the output of another run, a study where none may fail
         screen.error(str(error))
         return EXIT_USE
@@ -63,7 +63,8 @@ def generate_reports(settings: GenerateSettings, screen: Screen) -> int:
 
 @dataclass(frozen=True)
 class _Prepared:
-    """keys: `study_key` of each study, in the table's order; note: what users of this encoder must be told."""
+    """keys: `study_key` of each study, in the table's order; note: what
+    users of this encoder must be told, and are when it is loaded."""
 
     settings: GenerateSettings
     place: Place
@@ -77,7 +78,7 @@ class _Prepared:
     note: str | None
 
 
-def _prepare(settings: GenerateSettings, screen: Screen) -> _Prepared:
+def _prepare(settings: GenerateSettings) -> _Prepared:
     """All that is known before a model is loaded."""
     from llava.folder import find_model, read_encoder_record
     from llava.generate.loading import weights_key
@@ -101,8 +102,6 @@ def _prepare(settings: GenerateSettings, screen: Screen) -> _Prepared:
         control=settings.control,
     )
     note = read_encoder_record(folder).fingerprint.note
-    if note is not None:
-        screen.say(f"NOTE: {note}")
     keys = {studies[row].study_id: study_key(studies[row], table.root) for row in range(count)}
     return _Prepared(settings, where, folder, processor, table, studies, keys, weights, run, note)
 
@@ -161,13 +160,19 @@ class _Run:
         if settings.engine == "transformers":
             return open_transformers(self._all.folder, self._all.place), None
         wanted = 0 if known is not None else settings.parity_studies
+        sample = sample_of(reader, len(self._all.studies), wanted)
+        if wanted and not sample:
+            raise ValueError(
+                "no study could be read to hold vLLM against transformers; --parity-studies 0 goes on without, and "
+                "lists what is wrong with each"
+            )
         engine, parity = open_vllm(
             self._all.folder,
             self._all.processor,
             self._all.place,
             gpu_memory=settings.gpu_memory,
             held=self._held,
-            sample=sample_of(reader, len(self._all.studies), wanted),
+            sample=sample,
             say=self._screen.say,
         )
         if parity is not None:

@@ -41,7 +41,7 @@ class GenerateSettings(BaseModel):
     engine: EngineName = "transformers"
     batch_size: _Positive | None = None
     max_new_tokens: _Positive = 300
-    temperature: Annotated[float, Field(ge=0, le=10)] = 0.0
+    temperature: Annotated[float, Field(ge=0, le=2)] = 0.0  # what vLLM takes
     seed: Annotated[int, Field(ge=0)] = 0
     dtype: Literal["auto", "bfloat16", "float32"] = "auto"
     device: Literal["auto", "cpu", "cuda"] = "auto"

@@ -14,7 +14,6 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from llava.generate.image_tokens import vision_of
 from llava.model import CxrLlavaConfig
 
 _STUB_PATCH_PX = 14
@@ -49,7 +48,7 @@ def write_vllm_layout(folder: Path, target: Path) -> None:
 
 
 def _files(config: CxrLlavaConfig) -> dict[str, Any]:
-    tokens = vision_of(config).num_tokens
+    tokens = config.vision.num_tokens
     side_px = _STUB_PATCH_PX * math.ceil(math.sqrt(tokens))
     vision = {
         "model_type": "clip_vision_model",

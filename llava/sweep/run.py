@@ -66,15 +66,14 @@ def steps_of(settings: SweepSettings, run: RunSettings) -> tuple[Step, ...]:
     folder, test = settings.folder(run), settings.test
     overrides = [word for key, value in settings.training_overrides(run).items() for word in _set(key, value)]
     launch = settings.launch or (sys.executable, "-m", "llava", "train")
-    given = {"--root": test.root, "--limit": test.limit}
-    generate = [word for option, value in given.items() if value is not None for word in (option, str(value))]
+    root = () if test.root is None else ("--root", str(test.root))
     # fmt: off
     return (
         Step("train", (*launch, str(config_file(settings.train)), *overrides)),
         Step("generate", (
             sys.executable, "-m", "llava", "generate", "--checkpoint", str(folder / "train"), "--studies",
             str(test.studies), "--output", str(folder / "predictions.jsonl"), "--engine", test.engine,
-            "--max-new-tokens", str(test.max_new_tokens), *generate,
+            "--max-new-tokens", str(test.max_new_tokens), *root,
         )),
         Step("score", (
             sys.executable, "-m", "eval", "score", str(folder / "predictions.jsonl"), str(test.studies), "--output",

@@ -34,11 +34,10 @@ class RunSettings(_Settings):
 
 
 class HeldOutSettings(_Settings):
-    """On which studies reports are generated, and how. limit: only the table's first so many."""
+    """On which studies reports are generated, and how; the table's findings are what they are scored against."""
 
     studies: Path
     root: Path | None = None
-    limit: Annotated[int, Field(ge=1)] | None = None
     engine: str = "transformers"
     max_new_tokens: Annotated[int, Field(ge=1)] = 300
 

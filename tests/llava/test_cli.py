@@ -1,11 +1,13 @@
 """`train-llava`, `generate-reports` and `python -m llava` as a user meets them: options, messages, exit codes."""
 
+import inspect
 import json
 import logging
 import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -14,6 +16,7 @@ from typer.testing import CliRunner
 import llava.generate.run
 import llava.trainer
 from llava.cli import app
+from llava.generate.parity_command import check_parity
 from llava.journal import read_log
 from llava.state import StateError
 from llava.stop import StoppedError
@@ -328,3 +331,35 @@ def test_tiny_language_model_is_made_of_a_tables_words(tmp_path, data):
     again = runner.invoke(app, ["tiny-language-model", str(tmp_path / "lm"), "--texts", str(data.table)])
     assert again.exit_code == 2
     assert "holds a model already" in again.stderr
+
+
+def test_parity_hands_its_options_on(monkeypatch):
+    import llava.generate.parity_command as module
+
+    seen = []
+    monkeypatch.setattr(module, "check_parity", lambda **options: seen.append(options) or 3)
+    usual = ["parity", "-c", "model", "-s", "s.csv"]
+    given = "--count 5 --root films --device cpu --dtype float32 --gpu-memory 0.5 --skip-guard constant".split()
+    assert [runner.invoke(app, arguments).exit_code for arguments in (usual, [*usual, *given])] == [3, 3]
+    for options in seen:
+        del options["screen"]
+    assert set(seen[0]) == {name for name in inspect.signature(check_parity).parameters if name != "screen"}
+    assert all(seen[0][name] != seen[1][name] for name in seen[0] if name not in ("checkpoint", "studies"))
+
+
+def test_export_writes_both_layouts_or_one(monkeypatch, tmp_path):
+    import llava.generate.export as module
+
+    seen = []
+    monkeypatch.setattr(module, "export", lambda *given, layout: seen.append((*given, layout)) or tmp_path)
+    usual = ["export", "run", "-o", "out"]
+    assert runner.invoke(app, usual).stdout.strip() == str(tmp_path)
+    runner.invoke(app, [*usual, "--layout", "huggingface"])
+    assert seen == [(Path("run"), Path("out"), "vllm"), (Path("run"), Path("out"), "huggingface")]
+
+
+def test_sweep_that_is_not_there_is_wrong_use(tmp_path):
+    done = runner.invoke(app, ["sweep", str(tmp_path / "none.toml"), "--plan"])
+    assert done.exit_code == 2
+    [line] = done.stderr.splitlines()
+    assert "none.toml" in line

@@ -100,7 +100,7 @@ def test_other_processes_say_nothing(capsys):
 def test_plan_shows_each_figure(capsys, shown_plan):
     Screen("train-llava").plan(shown_plan)
     out = capsys.readouterr().out
-    assert "289 tokens of width 2,048 an image, 0.733 TFLOP" in out
+    assert "289 tokens of width 2,048 an image, 733 GFLOP" in out
     assert "context 1,300 tokens, 819.2 KB of cache a token" in out
     assert "train.parquet does not exist; assumed are 2,500,000 studies of 3 images and 1,317 tokens" in out
     rows = {line.split()[0]: re.split(r" {2,}", line.strip()) for line in out.splitlines() if line.strip()}
@@ -141,7 +141,7 @@ def test_counts_for_people(number, shown):
 
 @pytest.mark.parametrize(
     ("number", "shown"),
-    [(3.755e14, "0.376 PFLOP"), (3.03e11, "0.303 TFLOP"), (9e9, "9 GFLOP"), (1.1e8, "0.11 GFLOP"), (0, "0 GFLOP")],
+    [(3.755e14, "0.376 PFLOP"), (1.5e12, "1.5 TFLOP"), (3.03e11, "303 GFLOP"), (1.1e8, "0.11 GFLOP"), (0, "0 GFLOP")],
 )
 def test_flops_for_people(number, shown):
     assert flop(number) == shown

@@ -239,6 +239,38 @@ def test_a_file_that_is_missing_or_damaged_is_named(name, folder):
         load_model(folder)
 
 
+@pytest.mark.parametrize("name", ["tokenizer.json", "tokenizer_config.json", "generation_config.json"])
+def test_a_damaged_file_of_transformers_is_a_valueerror_too(name, folder):
+    whole = (folder / name).read_text()
+    (folder / name).write_text(whole[: len(whole) // 2])
+    with pytest.raises(ValueError, match=rf"{name} is damaged: .*; copy it again"):
+        load_model(folder)
+
+
+def test_a_tokenizer_that_is_json_and_no_tokenizer_is_a_valueerror(folder):
+    (folder / "tokenizer.json").write_text("{}")
+    with pytest.raises(ValueError, match="its tokenizer is damaged"):
+        load_model(folder)
+
+
+def test_a_shard_that_is_missing_among_several_is_refused_and_their_order_is_no_matter(make, tmp_path, monkeypatch):
+    monkeypatch.setattr("llava.folder._SHARD", "200KB")
+    built: Built = make()
+    save_model(built.model, built.processor, tmp_path / "model", record={})
+    shards = sorted((tmp_path / "model").glob("*.safetensors"))
+    assert len(shards) > 3
+    assert torch.equal(logits(load_model(tmp_path / "model").model), logits(built.model))
+    for shard in (shards[0], shards[-1]):
+        kept = shard.read_bytes()
+        shard.unlink()
+        with pytest.raises(ValueError, match=r"missing|cannot be loaded"):
+            load_model(tmp_path / "model")
+        shard.write_bytes(kept)
+    (tmp_path / "model" / "model.safetensors.index.json").unlink()
+    with pytest.raises(ValueError, match="cannot be loaded"):
+        load_model(tmp_path / "model")
+
+
 def test_a_prompt_that_was_changed_since_is_refused(folder):
     edited(folder / "prompt.json", lambda read: read.update(sha256="0" * 64))
     with pytest.raises(ValueError, match=r"trained with prompt findings\.v1 of sha256 000000000000"):
@@ -282,6 +314,23 @@ def test_a_full_disk_is_an_oserror_and_leaves_nothing_and_what_was_there(size, m
     with files_of_at_most(size), pytest.raises(OSError):  # noqa: PT011
         save_model(built.model, built.processor, folder.parent / "fresh", record=RECORD)
     assert [one.name for one in folder.parent.iterdir()] == ["model"]
+
+
+def test_what_was_there_comes_back_when_the_last_step_fails(make, folder, monkeypatch):
+    rename = Path.rename
+
+    def failing(source: Path, target: Path) -> Path:
+        if ".new." in source.name:
+            raise OSError("no")
+        return rename(source, target)
+
+    before = weights_hash(folder)
+    monkeypatch.setattr(Path, "rename", failing)
+    built: Built = make(seed=9)
+    with pytest.raises(OSError, match="no"):
+        save_model(built.model, built.processor, folder, record=RECORD)
+    assert [one.name for one in folder.parent.iterdir()] == ["model"]
+    assert weights_hash(folder) == before
 
 
 def test_saving_again_replaces_all_of_a_folder(make, folder):

@@ -45,6 +45,7 @@ def films(tmp_path_factory):
     write_png(folder / "negative_lateral.png", 1 - make_study(5, size_px=160, view="LATERAL").pixels_HW)
     for photometric in Photometric:
         write_dicom(folder / f"{photometric.value}.dcm", frontal, photometric=photometric)
+    write_dicom(folder / "window.dcm", frontal, window=(1500.0, 1200.0))
     wrong = pydicom.dcmread(folder / "MONOCHROME2.dcm")
     wrong.PhotometricInterpretation = "MONOCHROME1"  # tagged so, and stored the other way round
     wrong.save_as(folder / "wrong_tag.dcm")
@@ -84,6 +85,12 @@ def test_both_polarities_of_a_dicom_give_one_picture(films, processor, tmp_path)
     first, second = found.read(0).images[0], found.read(1).images[0]
     assert np.abs(first.astype(int) - second).max() <= 1
     np.testing.assert_array_equal(second, levels(films / "MONOCHROME2.dcm"))
+
+
+def test_a_dicom_s_window_is_applied_where_the_recipe_wants_it_and_nowhere_else(films, processor, tmp_path):
+    assert RECIPE.intensity.voi is False
+    image = reader(films, processor, tmp_path, {"frontal": "window.dcm"}).read(0).images[0]
+    np.testing.assert_array_equal(image, levels(films / "MONOCHROME2.dcm"))
 
 
 @pytest.mark.parametrize(

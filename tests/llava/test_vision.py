@@ -5,7 +5,11 @@ Shape letters: I images, C channels, H rows, W columns, N image tokens, D width.
 
 from __future__ import annotations
 
+import copy
 import json
+from dataclasses import replace
+from functools import cache
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +17,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from encoders.contract import Encoder, map_to_tokens
+from encoders.contract import Encoder, Features, Norm, Pooling, map_to_tokens
 from encoders.fingerprint import fingerprint, origin_of
 from encoders.own_models import describe_own_model
-from encoders.registry import NAMES, load_encoder
+from encoders.registry import NAMES, encoder_spec, load_encoder
+from encoders.spec import EncoderSpec
 from llava.vision import CxrVisionConfig, CxrVisionTower, encoder_of, tokens_of, vision_config
 
 # Small inputs that each one's patches and windows allow: some larger than a window, so that windows shift.
@@ -47,6 +52,11 @@ def tower_of(encoder: Encoder, **told: Any) -> CxrVisionTower:
 
 
 def tiny(name: str = "rad_dino") -> Encoder:
+    return copy.deepcopy(_built(name))
+
+
+@cache
+def _built(name: str) -> Encoder:
     return load_encoder(name, weights="tiny", image_size_px=SIZES_PX[name])
 
 
@@ -243,6 +253,32 @@ def test_an_encoder_alone_is_read_from_a_state_and_told_what_it_began_as():
 def test_a_configuration_of_no_size_that_there_is_is_refused():
     with pytest.raises(ValueError, match=r"vision_config\.size is 'huge'"):
         CxrVisionTower(CxrVisionConfig(size="huge"))
+
+
+class Counting(Encoder):
+    """Tokens that are the places themselves, from a buffer that is counted when it is built."""
+
+    def __init__(self, spec: EncoderSpec, _: Any, image_size_px: int) -> None:
+        super().__init__()
+        self.spec, self.image_size_px, self.pooling = spec, image_size_px, Pooling.MEAN
+        self.token_grid, self.token_width, self.num_layers = (20, 20), 1, 1
+        self.scale = torch.nn.Parameter(torch.ones(1))
+        self.register_buffer("places", torch.stack(list(accumulate([torch.ones(1)] * 400)))[None], persistent=False)
+
+    def _encode(self, pixels_BCHW: Tensor, _: tuple[int, ...]) -> Features:
+        tokens_BND = self.places.expand(len(pixels_BCHW), -1, -1) * self.scale
+        return Features(tokens_BND.mean(1), self.pooling, tokens_BND, Norm.NONE, 1, {}, {}, 1)
+
+
+@torch.no_grad()
+def test_what_is_counted_for_half_precision_is_counted_in_float32(monkeypatch, tmp_path):
+    # bfloat16 counts to 256 and no further: 256 + 1 rounds to 256
+    spec = replace(encoder_spec("segformer"), build=Counting)
+    monkeypatch.setattr("llava.vision.encoder_spec", lambda _: spec)
+    CxrVisionTower(CxrVisionConfig(encoder="counting", image_size_px=20)).save_pretrained(tmp_path)
+    half = CxrVisionTower.from_pretrained(tmp_path, dtype=torch.bfloat16)
+    assert half.encoder.places.dtype == torch.bfloat16
+    assert half(pixels(20, 1)).float()[0, -1, 0] == 400
 
 
 @torch.no_grad()

@@ -43,7 +43,7 @@ def main(checkpoint: Path, studies: Path, folder: Path) -> int:
         greedy = engine.generate(examples, Decoding(NEW_TOKENS))
         several = [one for one in examples if len(one.images) > 1]
         turned = [replace(one, images=one.images[::-1]) for one in several]
-        warm = Decoding(12, temperature=3.0, seed=1)
+        warm = Decoding(12, temperature=2.0, seed=1)
         drawn = engine.generate(examples, warm)
         asked = {
             "tokens": {one.study_id: answer.token_ids for one, answer in zip(examples, greedy, strict=True)},

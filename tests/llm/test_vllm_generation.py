@@ -1,5 +1,5 @@
-"""vLLM writes what transformers writes, token by token, on a tiny random generator: a real encoder and projector, one to
-three films a study, rope scaling; float32 on the CPU."""
+"""vLLM writes what transformers writes, token by token, on a tiny random generator: a real encoder and projector, one
+to three films a study, rope scaling; float32 on the CPU."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from llava.build import build
 from llava.config import EncoderSettings, LanguageModelSettings, ProjectorSettings, RopeSettings
 from llava.folder import save_model
 from llava.generate.opening import open_transformers
+from llava.generate.parity import Parity, ParityError
 from llava.generate.run import EXIT_OK, generate_reports
 from llava.generate.settings import Decoding, Place, make_settings
 from llava.processor import CxrLlavaProcessor
@@ -90,7 +91,8 @@ def test_the_parity_gate_sees_no_difference_and_lets_the_run_start(written):
 
 
 def test_films_in_another_order_are_seen_by_the_parity_gate(written):
-    assert written.asked["films_in_another_order"]["prefix"] < 0.6
+    with pytest.raises(ParityError, match="vLLM and transformers disagree on 8 studies"):
+        Parity(**written.asked["films_in_another_order"]).check(Place("cpu", "float32"))
 
 
 def test_drawn_reports_are_the_studys_own(written):

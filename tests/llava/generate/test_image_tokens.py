@@ -23,8 +23,10 @@ def levels(count: int, side: int) -> list[np.ndarray]:
     return [rng.integers(0, 256, (side, side), dtype=np.uint8) for _ in range(count)]
 
 
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-@pytest.mark.parametrize(("name", "size"), [("rad_dino", 56), ("medsiglip", 56), ("medimageinsight", 64)])
+@pytest.mark.parametrize(
+    ("name", "size", "dtype"),
+    [("rad_dino", 56, "float32"), ("rad_dino", 56, "bfloat16"), ("medimageinsight", 64, "bfloat16")],
+)
 def test_tokens_are_the_models_to_the_last_bit(
     make: Callable[..., Built], tmp_path: Path, name: str, size: int, dtype: str
 ):
@@ -56,5 +58,5 @@ def test_another_encoders_record_is_refused(model_folder, tmp_path):
     record = json.loads((folder / "encoder.json").read_text())
     record["fingerprint"]["key"] = "0" * 64
     (folder / "encoder.json").write_text(json.dumps(record))
-    with pytest.raises(ValueError, match="an encoder with key 000000000000, and the one in this folder has"):
+    with pytest.raises(ValueError, match=r"encoder\.json says key 0{64}, and the encoder in this folder has"):
         ImageTokens(folder, Place("cpu", "float32"))
