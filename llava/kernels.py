@@ -43,7 +43,7 @@ def compile_layers(model: nn.Module) -> None:
     for layer in decoder_layers(model):
         for name, child in layer.named_children():
             if "attn" not in name and "attention" not in name:
-                child.compile(dynamic=False)
+                child.compile(dynamic=True)
 
 
 def apply_liger(model: nn.Module) -> str | None:

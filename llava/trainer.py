@@ -34,6 +34,7 @@ from llava.optim import build_optimizer, learning_rates, set_rates
 from llava.packed_attention import check_isolation
 from llava.parallel import Parallel
 from llava.parts import set_trainable
+from llava.quantization import quantize_language_model
 from llava.reading import StudyReader
 from llava.run_record import RunRecord, file_sha256
 from llava.starting_model import model_folder, starting_model
@@ -138,6 +139,9 @@ class _Stage:
         """Build, load the newest state if there is one, take the steps that are left, write the model."""
         self.model, self.processor = starting_model(self.settings, self.number, self._identify)
         self.model.model.language_model.set_attn_implementation(self.settings.compute.attention)
+        if self.settings.language_model.quantize is not None:
+            precision = self.settings.compute.precision
+            quantize_language_model(self.model, precision=precision, device=self.parallel.device)
         if self.stage.lora is not None:
             torch.manual_seed(seed_of(self.settings.seed, self.number))
             add_lora(self.model, self.stage.lora)

@@ -362,3 +362,22 @@ def test_a_context_longer_than_the_language_models_is_refused(tmp_path, data):
     settings = make_settings(tmp_path / "run", data, ALIGN, data={"max_tokens": 2000})
     with pytest.raises(ValueError, match=r"data\.max_tokens = 2,000, and the language model reads 1,024"):
         train(settings, lambda _: None)
+
+
+def test_4_bit_base_weights_reach_the_run(data, tmp_path):
+    """With bitsandbytes the base of the adapters is rounded to 16 levels; without it the run says what to install."""
+    settings = make_settings(tmp_path / "run", data, {**TUNE, **STEADY, "max_steps": 1})
+    small = settings.model_copy(
+        update={"language_model": settings.language_model.model_copy(update={"quantize": "nf4"})}
+    )
+    try:
+        import bitsandbytes  # noqa: F401
+    except ImportError:
+        with pytest.raises(ValueError, match="pip install bitsandbytes"):
+            told(small)
+        return
+    told(small)
+    before = built(settings).model.model.language_model.layers[0].mlp.up_proj.weight
+    after = weights(small)["model.language_model.layers.0.mlp.up_proj.weight"]
+    assert not torch.equal(before, after)
+    assert len(after.unique()) < len(before.unique())
