@@ -77,9 +77,7 @@ def train(
     wrapped, optimizer = parallel.prepare(model, optimizer)
     kept = None if states is None else States(Path(states), parallel)
     first = 0
-    if states is not None and resume and parallel.load_state(Path(states)):
-        first = 1
-    elif kept is not None and resume:
+    if kept is not None and resume:
         newest = kept.newest()
         assert newest is not None
         kept.load(newest, model, optimizer)
@@ -103,7 +101,7 @@ def train(
         norms.append(parallel.clip(wrapped, 1.0))
         parallel.step(optimizer)
         losses += parallel.all_sum([total])
-        if kept is not None and states is not None and step == 0 and not parallel.save_state(Path(states)):
+        if kept is not None and step == 0:
             kept.save(step + 1, model, optimizer)
     tokens, pixels, _ = row(model, 0, 0)
     with torch.no_grad(), parallel.autocast():  # as validation calls the model: itself, whatever it is wrapped in
