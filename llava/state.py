@@ -181,7 +181,7 @@ def _place(tensors: _Tensors, model: nn.Module, optimizer: Optimizer) -> None:
 
 def _names_in(folder: Path) -> dict[str, set[str]]:
     if not (folder / ".metadata").exists():
-        raise ValueError('it was written with compute.parallel = "deepspeed", which alone can read it')
+        raise ValueError('it was written with compute.parallel = "deepspeed", which alone can read it (set that again)')
     found: dict[str, set[str]] = {"model": set(), "optimizer": set()}
     for key in FileSystemReader(folder).read_metadata().state_dict_metadata:
         kind, _, name = key.partition(".")
