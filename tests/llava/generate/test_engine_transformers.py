@@ -88,20 +88,21 @@ def test_an_answer_ends_with_the_end_token_and_says_so(engine, built, examples):
     assert stopped[0].token_ids == (*answers[0].token_ids[:first], end)
 
 
-def test_an_answer_stays_within_the_context(built, examples):
-    example, whole = examples[0], built.processor
+def test_an_answer_stays_within_the_context_whatever_room_others_of_its_batch_have(built, examples):
+    shorter, longer = sorted(examples, key=lambda example: example.num_tokens)[:: len(examples) - 1]
+    whole = built.processor
     narrow = CxrLlavaProcessor(
         whole.tokenizer,
         whole.recipe,
         whole.num_image_tokens,
         whole.prompt_id,
         whole.chat,
-        example.num_tokens + 5,
+        longer.num_tokens + 5,
         frame=whole.frame,
     )
-    [answer] = TransformersEngine(built.model, narrow, device="cpu").generate([example], Decoding(12))
-    assert len(answer.token_ids) == 5
-    assert answer.finish_reason == "length"
+    answers = TransformersEngine(built.model, narrow, device="cpu").generate([shorter, longer], Decoding(12))
+    assert [len(answer.token_ids) for answer in answers] == [12, 5]
+    assert [answer.finish_reason for answer in answers] == ["length", "length"]
 
 
 def test_a_language_models_own_generation_config_has_no_say_and_stays(engine, built, examples):
