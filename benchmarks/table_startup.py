@@ -22,7 +22,7 @@ from pathlib import Path
 
 import duckdb
 
-from llava.table import StudyTable
+from llava.dataset.table import StudyTable
 
 _ROWS = """
 SELECT 'S' || i AS study_id, 'P' || (i // 2) AS patient_id,

@@ -38,7 +38,7 @@ SIDES = {"ours": "ours", "trainer": "Trainer, random batches", "grouped": "Train
 
 def studies(number: int, image_id: int) -> list[Any]:
     """Examples of the paper's mix; texts of about 450 tokens, log-normal with a spread of 0.35."""
-    from llava.example import Example
+    from llava.dataset.example import Example
 
     draw = np.random.default_rng(0)
     made = []
@@ -67,8 +67,8 @@ def generator(width: int, layers: int, attention: str) -> tuple[Any, Any, Any]:
     """Model, processor and the stage that trains it; the same weights for all sides."""
     from llava.build import build
     from llava.config import EncoderSettings, LanguageModelSettings, ProjectorSettings, StageSettings
-    from llava.parts import set_trainable
     from llava.tiny import tiny_language_model
+    from llava.training.parts import set_trainable
 
     with tempfile.TemporaryDirectory() as folder:
         language_model = tiny_language_model(
@@ -90,11 +90,11 @@ def generator(width: int, layers: int, attention: str) -> tuple[Any, Any, Any]:
 def our_step(width: int, layers: int, number: int, budget: int) -> Callable[[], tuple[float, Work]]:
     import torch
 
-    from llava.batching import pack, pack_row
-    from llava.objective import supervised_loss
-    from llava.optim import build_optimizer, set_rates
+    from llava.dataset.batching import pack, pack_row
     from llava.packed_attention import NAME
-    from llava.parts import checkpoint_activations, training_mode
+    from llava.training.objective import supervised_loss
+    from llava.training.optim import build_optimizer, set_rates
+    from llava.training.parts import checkpoint_activations, training_mode
 
     model, processor, stage = generator(width, layers, NAME)
     checkpoint_activations(model)

@@ -1,1 +1,1 @@
-"""Chest X-ray encoders behind one contract (not built yet)."""
+"""Chest X-ray encoders behind one contract."""

@@ -1,1 +1,1 @@
-"""Scores of generated reports (not built yet)."""
+"""Scores of generated reports: metrics, their intervals, and honest comparisons."""

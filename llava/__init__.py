@@ -1,1 +1,1 @@
-"""Report generator trainer (not built yet)."""
+"""Trains report generators with any chest X-ray encoder, and writes reports with them."""

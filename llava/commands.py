@@ -35,7 +35,7 @@ def plot(output: Path) -> int:
     screen = Screen("python -m llava plot")
 
     def run() -> int:
-        from llava.loss_plot import plot_losses
+        from llava.progress.loss_plot import plot_losses
 
         screen.lines([str(plot_losses(output))])
         return EXIT_OK
@@ -89,7 +89,7 @@ def tiny_language_model(output: Path, texts: Path, *, width: int, layers: int, v
     screen = Screen("python -m llava tiny-language-model")
 
     def run() -> int:
-        from llava.table import StudyTable
+        from llava.dataset.table import StudyTable
         from llava.tiny import tiny_language_model as write
 
         with tempfile.TemporaryDirectory() as cache:

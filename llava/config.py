@@ -205,8 +205,8 @@ class LoggingSettings(_Settings):
 
 
 class CostSettings(_Settings):
-    """What --plan reckons with. gpu: name in `llava/gpus.toml`. mfu: expected model FLOPs utilisation; 0.416 was
-    measured for MPT-13B at 4,096 tokens on 8 H100 (mosaicml/llm-foundry, benchmarks)."""
+    """What --plan reckons with. gpu: name in `llava/planning/gpus.toml`. mfu: expected model FLOPs utilisation; 0.416
+    was measured for MPT-13B at 4,096 tokens on 8 H100 (mosaicml/llm-foundry, benchmarks)."""
 
     gpu: str = "h100-80gb"
     gpus: _Positive = 8

@@ -9,9 +9,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from encoders.console import Screen as _Screen
 from encoders.console import size
-from llava.events import Event, StageDone, StageStarted, StepDone, Validated
-from llava.meter import Reading
-from llava.plan import KindCost, Plan, StageCost
+from llava.planning.plan import KindCost, Plan, StageCost
+from llava.progress.events import Event, StageDone, StageStarted, StepDone, Validated
+from llava.progress.meter import Reading
 
 _EVERY_S = 30.0  # between lines where there is no terminal
 

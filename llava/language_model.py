@@ -37,7 +37,7 @@ class LanguageModel(NamedTuple):
 
 def load_language_model(settings: LanguageModelSettings) -> LanguageModel:
     """The model in evaluation mode, its rotary positions scaled as `settings.rope` says. (`settings.quantize` is done
-    to the whole generator, by `llava.quantization`.)
+    to the whole generator, by `llava.training.quantization`.)
 
     Raises:
         ValueError: no such folder or commit, files that are missing or damaged, tensors that do not fit, a model that

@@ -10,10 +10,10 @@ from typing import Any, Self
 from encoders.preprocessing.intensity import Levels
 from encoders.preprocessing.recipe import Recipe
 from encoders.torchvision_shim import import_torchvision
-from llava.chat_frame import Chat, ChatFrame, chat_frame
-from llava.example import Example
+from llava.dataset.example import Example
 from llava.model import CxrLlavaConfig
-from llava.study_tokens import IMAGE_TOKEN, PromptIds, StudyTokens
+from llava.text.chat_frame import Chat, ChatFrame, chat_frame
+from llava.text.study_tokens import IMAGE_TOKEN, PromptIds, StudyTokens
 from prompts.report_prompt import ReportPrompt, load_report_prompt
 from studies.records import GenerationStudy
 
@@ -33,7 +33,7 @@ class CxrLlavaProcessor(ProcessorMixin):
         recipe: the encoder's preprocessing, which the films' levels were made with.
         num_image_tokens: of one film, from the encoder's contract.
         prompt_id: a name or an id in `prompts/generation`, such as "findings.v1".
-        chat: how turns are written (`llava.chat_frame`); frame: the one saved with the model, else it is made anew.
+        chat: how turns are written (`llava.text.chat_frame`); frame: the one saved with the model, else made anew.
         max_tokens: the context.
         answer_tokens: that every prompt leaves for its answer, by default 300 or an eighth of the context.
 

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any, Self
 
 from llava.config import ConfigError, TrainSettings, load_settings
 from llava.console import Screen
-from llava.plan import Assumed
-from llava.stop import StoppedError
-from llava.together import RefusedError
+from llava.planning.plan import Assumed
+from llava.training.stop import StoppedError
+from llava.training.together import RefusedError
 
 if TYPE_CHECKING:
-    from llava.events import Event
+    from llava.progress.events import Event
 
 EXIT_OK, EXIT_MACHINE, EXIT_USE, EXIT_STOPPED = 0, 1, 2, 130
 _GOES_ON = "states that were saved remain, the same command goes on from the newest"
@@ -108,14 +108,14 @@ class _Said(logging.Handler):
 def _train(config: Path, overrides: Mapping[str, Any], screen: Screen, *, plan: bool, assumed: Assumed) -> int:
     settings = load_settings(config_file(config), dict(overrides))
     if plan:
-        from llava.plan import plan as make_plan
+        from llava.planning.plan import plan as make_plan
 
         screen.plan(make_plan(settings, assumed))
         return EXIT_OK
     if assumed != Assumed():
         raise ConfigError("--studies, --text-tokens and --images are assumptions of --plan")
-    from llava.state import StateError
     from llava.trainer import train
+    from llava.training.state import StateError
 
     try:
         with _Watch(settings, screen) as watch:
@@ -138,7 +138,7 @@ class _Watch:
 
     def __enter__(self) -> Self:
         if not self._screen.quiet:
-            from llava.journal import Journal
+            from llava.progress.journal import Journal
 
             self._meter = _meter(self._settings)
             self._journal = Journal(self._settings)
@@ -153,7 +153,7 @@ class _Watch:
         self._plot()
 
     def tell(self, event: Event) -> None:
-        from llava.events import StageStarted, StepDone
+        from llava.progress.events import StageStarted, StepDone
 
         if isinstance(event, StageStarted):
             self._meter.start(event)
@@ -165,7 +165,7 @@ class _Watch:
     def _plot(self) -> None:
         if not self._stepped:
             return
-        from llava.loss_plot import plot_losses
+        from llava.progress.loss_plot import plot_losses
 
         try:
             self._screen.say(f"{plot_losses(self._settings.output)}: losses and learning rates")
@@ -176,9 +176,9 @@ class _Watch:
 def _meter(settings: TrainSettings) -> Any:
     import torch
 
-    from llava.architecture import model_shape
-    from llava.gpus import peak_flops
-    from llava.meter import Meter
+    from llava.planning.architecture import model_shape
+    from llava.planning.gpus import peak_flops
+    from llava.progress.meter import Meter
 
     compute = settings.compute
     on_gpu = compute.device != "cpu" and torch.cuda.is_available()

@@ -18,31 +18,31 @@ from typing import NamedTuple
 import torch
 from safetensors import SafetensorError
 
-from llava.adapters import FOLDER as ADAPTER
-from llava.adapters import add_lora, plain_state, save_adapter
-from llava.bad_studies import BadStudies, check_table
-from llava.batching import steps_per_epoch
 from llava.config import TrainSettings
-from llava.events import Event, StageDone, StageStarted, StateSaved, StepDone, Validated
-from llava.example import StepBatch
+from llava.dataset.bad_studies import BadStudies, check_table
+from llava.dataset.batching import steps_per_epoch
+from llava.dataset.example import StepBatch
+from llava.dataset.loader import step_batches
+from llava.dataset.reading import StudyReader
+from llava.dataset.table import StudyTable, patients_in_both
 from llava.folder import save_model
-from llava.kernels import use_kernels
-from llava.loader import step_batches
-from llava.lock import locked
-from llava.objective import supervised_loss
-from llava.optim import build_optimizer, learning_rates, set_rates
 from llava.packed_attention import check_isolation
-from llava.parallel import Parallel
-from llava.parts import set_trainable
-from llava.quantization import quantize_language_model
-from llava.reading import StudyReader
-from llava.run_record import RunRecord, file_sha256
-from llava.starting_model import model_folder, starting_model
-from llava.state import StateError, States, publish, reason_of
-from llava.step_share import StepShare, idle_row, seed_of
-from llava.stop import StoppedError, StopRequest
-from llava.table import StudyTable, patients_in_both
-from llava.together import on_first
+from llava.progress.events import Event, StageDone, StageStarted, StateSaved, StepDone, Validated
+from llava.training.adapters import FOLDER as ADAPTER
+from llava.training.adapters import add_lora, plain_state, save_adapter
+from llava.training.kernels import use_kernels
+from llava.training.lock import locked
+from llava.training.objective import supervised_loss
+from llava.training.optim import build_optimizer, learning_rates, set_rates
+from llava.training.parallel import Parallel
+from llava.training.parts import set_trainable
+from llava.training.quantization import quantize_language_model
+from llava.training.run_record import RunRecord, file_sha256
+from llava.training.starting_model import model_folder, starting_model
+from llava.training.state import StateError, States, publish, reason_of
+from llava.training.step_share import StepShare, idle_row, seed_of
+from llava.training.stop import StoppedError, StopRequest
+from llava.training.together import on_first
 from llava.validation import validate
 from prompts.report_prompt import load_report_prompt
 

@@ -22,22 +22,22 @@ import numpy as np
 import torch
 from torch import nn
 
-from llava.batching import deal, epoch_order, pack, pack_row
 from llava.config import Control, TrainSettings
-from llava.example import BadStudy, BadStudyError, Example, PackedRow
+from llava.dataset.batching import deal, epoch_order, pack, pack_row
+from llava.dataset.example import BadStudy, BadStudyError, Example, PackedRow
+from llava.dataset.table import StudyTable
 from llava.generate.ahead import batches, read_ahead
 from llava.generate.controls import ControlledReader, ControlledTable
 from llava.generate.engine_transformers import TransformersEngine
 from llava.generate.keys import study_key
 from llava.generate.settings import Decoding
 from llava.generate.store import Line, write_lines, write_whole
-from llava.objective import supervised_loss
-from llava.parallel import Parallel
 from llava.processor import CxrLlavaProcessor
 from llava.scoring import score_reports
-from llava.step_share import idle_row
-from llava.table import StudyTable
-from llava.together import from_all, on_first
+from llava.training.objective import supervised_loss
+from llava.training.parallel import Parallel
+from llava.training.step_share import idle_row
+from llava.training.together import from_all, on_first
 from studies.records import GenerationStudy
 
 logger = logging.getLogger(__name__)

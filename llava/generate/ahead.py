@@ -6,7 +6,7 @@ import signal
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from llava.example import BadStudy, Example
+from llava.dataset.example import BadStudy, Example
 from llava.generate.controls import ControlledReader
 
 _WORTH_PROCESSES = 64  # studies; starting processes takes as long as reading some hundreds

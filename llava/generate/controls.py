@@ -24,8 +24,8 @@ import numpy as np
 from encoders.preprocessing.intensity import Levels
 from encoders.preprocessing.recipe import Recipe
 from llava.config import Control
-from llava.example import BadStudy, Example
-from llava.reading import StudyReader
+from llava.dataset.example import BadStudy, Example
+from llava.dataset.reading import StudyReader
 from prompts.report_prompt import FILMS
 from studies.records import GenerationStudy
 

@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
-from llava.example import Example
+from llava.dataset.example import Example
 from llava.generate.settings import Decoding
 
 if TYPE_CHECKING:

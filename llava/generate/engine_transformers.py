@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from encoders.torchvision_shim import import_torchvision
-from llava.example import Example
+from llava.dataset.example import Example
 from llava.generate.engine import Answer, answer_room, cut_at_end, end_token_ids, study_seed
 from llava.generate.settings import Decoding
 from llava.pixels import pixels

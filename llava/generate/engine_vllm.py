@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from encoders.torchvision_shim import import_torchvision
-from llava.example import Example
+from llava.dataset.example import Example
 from llava.generate.engine import Answer, answer_room, end_token_ids, study_seed
 from llava.generate.image_tokens import ImageTokens
 from llava.generate.settings import Decoding, Place

@@ -11,12 +11,12 @@ import shutil
 from pathlib import Path
 from typing import Literal
 
-from llava.adapters import FOLDER
 from llava.folder import find_model, save_model
 from llava.generate.loading import has_adapter, load_merged
 from llava.generate.settings import Place
 from llava.generate.vllm_layout import write_vllm_layout
-from llava.run_record import file_sha256
+from llava.training.adapters import FOLDER
+from llava.training.run_record import file_sha256
 
 Layout = Literal["huggingface", "vllm"]
 VLLM_FOLDER = "vllm"

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from torch import nn
 
-from llava.adapters import FOLDER, load_adapter, merge_adapter
 from llava.folder import Loaded, load_model, weights_hash
 from llava.generate.settings import Place
-from llava.run_record import file_sha256
+from llava.training.adapters import FOLDER, load_adapter, merge_adapter
+from llava.training.run_record import file_sha256
 
 
 def load_merged(folder: Path, place: Place) -> Loaded:

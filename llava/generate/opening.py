@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from llava.example import Example
+from llava.dataset.example import Example
 from llava.generate.controls import ControlledReader
 from llava.generate.parity import Parity, measure, reference_answers
 from llava.generate.settings import Place

@@ -12,7 +12,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import NamedTuple
 
-from llava.example import Example
+from llava.dataset.example import Example
 from llava.generate.engine import Answer, Engine
 from llava.generate.settings import Decoding, Place
 

@@ -31,9 +31,9 @@ def check_parity(
     Raises:
         ValueError: vLLM is not installed, or a checkpoint or a table that cannot be used.
     """
+    from llava.dataset.table import StudyTable
     from llava.folder import find_model
     from llava.processor import CxrLlavaProcessor
-    from llava.table import StudyTable
 
     where = place(device, dtype)
     folder = find_model(checkpoint)

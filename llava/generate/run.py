@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from llava.example import BadStudy, BadStudyError, Example
+from llava.dataset.example import BadStudy, BadStudyError, Example
 from llava.generate.ahead import batches, read_ahead
 from llava.generate.controls import ControlledReader, ControlledTable
 from llava.generate.keys import run_key, study_key
@@ -20,9 +20,9 @@ from llava.generate.settings import GenerateSettings, Place, place
 from llava.generate.store import Line, Store, beside, opened, write_failures
 
 if TYPE_CHECKING:
+    from llava.dataset.table import StudyTable
     from llava.generate.engine import Engine
     from llava.processor import CxrLlavaProcessor
-    from llava.table import StudyTable
 
 EXIT_OK, EXIT_DISK, EXIT_USE, EXIT_FAILURES, EXIT_STOPPED = 0, 1, 2, 3, 130
 _SHOWN = 5  # failures
@@ -80,10 +80,10 @@ class _Prepared:
 
 def _prepare(settings: GenerateSettings) -> _Prepared:
     """All that is known before a model is loaded."""
+    from llava.dataset.table import StudyTable
     from llava.folder import find_model, read_encoder_record
     from llava.generate.loading import weights_key
     from llava.processor import CxrLlavaProcessor
-    from llava.table import StudyTable
 
     where = place(settings.device, settings.dtype)
     folder = find_model(settings.checkpoint)

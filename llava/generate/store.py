@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from llava.example import BadStudy
+from llava.dataset.example import BadStudy
 
 
 class Line(NamedTuple):

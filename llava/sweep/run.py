@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from llava.console import Screen
-from llava.lock import locked
+from llava.dataset.table import StudyTable, patients_in_both
 from llava.sweep.figure import draw_scores
 from llava.sweep.results import Outcome, scores_of, write_table
 from llava.sweep.settings import RunSettings, SweepSettings, load_sweep
-from llava.table import StudyTable, patients_in_both
+from llava.training.lock import locked
 
 _OK, _SOME_FAILED, _INTERRUPTED = 0, 3, 130
 
@@ -127,7 +127,7 @@ def _refuse_shared_patients(settings: SweepSettings) -> None:
 
 def _plans(settings: SweepSettings) -> Iterator[tuple[str, ...]]:
     from llava.console import count
-    from llava.plan import plan
+    from llava.planning.plan import plan
 
     total = 0.0
     for run in settings.runs:

@@ -17,10 +17,10 @@ import llava.generate.run
 import llava.trainer
 from llava.cli import app
 from llava.generate.parity_command import check_parity
-from llava.journal import read_log
-from llava.state import StateError
-from llava.stop import StoppedError
-from llava.together import RefusedError
+from llava.progress.journal import read_log
+from llava.training.state import StateError
+from llava.training.stop import StoppedError
+from llava.training.together import RefusedError
 from tests.llava.tiny_run import PATH, make_data, make_settings
 
 runner = CliRunner()
@@ -175,7 +175,7 @@ def test_each_way_to_fail_has_its_exit_code(config, monkeypatch, error, code, ma
 
 
 def test_a_second_trainer_on_the_folder_is_refused(config, tmp_path):
-    from llava.lock import locked
+    from llava.training.lock import locked
 
     with locked(tmp_path / "run"):
         done = train(config)

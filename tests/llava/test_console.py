@@ -8,9 +8,9 @@ import pytest
 
 from llava.config import load_settings
 from llava.console import Screen, count, duration, flop
-from llava.events import StageDone, StageStarted, StateSaved, StepDone, Validated
-from llava.meter import Reading
-from llava.plan import Assumed, plan
+from llava.planning.plan import Assumed, plan
+from llava.progress.events import StageDone, StageStarted, StateSaved, StepDone, Validated
+from llava.progress.meter import Reading
 
 CONFIGS = Path(__file__).parents[2] / "llava" / "configs"
 STARTED = StageStarted("tune", 0, 100, 400, 4, {"projector": 82_595_840, "encoder": 0}, {"encoder": 5})

@@ -19,12 +19,12 @@ from encoders.torchvision_shim import import_torchvision
 import_torchvision()
 from transformers import LlamaConfig, LlamaForCausalLM  # noqa: E402
 
-from llava.batching import pack_row  # noqa: E402
 from llava.build import Built  # noqa: E402
-from llava.example import Example, PackedRow  # noqa: E402
-from llava.objective import supervised_loss  # noqa: E402
+from llava.dataset.batching import pack_row  # noqa: E402
+from llava.dataset.example import Example, PackedRow  # noqa: E402
 from llava.packed_attention import NAME  # noqa: E402
 from llava.pixels import pixels  # noqa: E402
+from llava.training.objective import supervised_loss  # noqa: E402
 
 CPU = torch.device("cpu")
 

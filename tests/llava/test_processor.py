@@ -14,7 +14,7 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre
 
 from encoders.preprocessing.recipe import load_recipe
 from encoders.torchvision_shim import import_torchvision
-from llava.example import BadStudyError
+from llava.dataset.example import BadStudyError
 from llava.processor import CxrLlavaProcessor, add_tokens
 from studies.records import GenerationStudy
 

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 from llava.config import TrainSettings
-from llava.events import StageStarted, StateSaved, StepDone
+from llava.progress.events import StageStarted, StateSaved, StepDone
 from llava.trainer import train
 from tests.llava.tiny_run import ALIGN, TUNE, make_data, make_settings, train_apart, train_together, weights_sha256
 

@@ -12,23 +12,23 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from llava.adapters import FOLDER as ADAPTER
-from llava.bad_studies import TooManyBadError
-from llava.batching import pack_row, step_studies
 from llava.build import build
 from llava.config import TrainSettings
-from llava.events import StageDone, StageStarted, StateSaved, StepDone, Validated
-from llava.example import BadStudyError, Example
-from llava.lock import LockError, locked
-from llava.objective import supervised_loss
+from llava.dataset.bad_studies import TooManyBadError
+from llava.dataset.batching import pack_row, step_studies
+from llava.dataset.example import BadStudyError, Example
+from llava.dataset.reading import StudyReader
+from llava.dataset.table import StudyTable
 from llava.packed_attention import NAME as PACKED
-from llava.reading import StudyReader
-from llava.run_record import RecordError
-from llava.state import StateError
-from llava.step_share import seed_of
-from llava.table import StudyTable
+from llava.progress.events import StageDone, StageStarted, StateSaved, StepDone, Validated
 from llava.tiny import tiny_language_model
 from llava.trainer import NonFiniteError, train
+from llava.training.adapters import FOLDER as ADAPTER
+from llava.training.lock import LockError, locked
+from llava.training.objective import supervised_loss
+from llava.training.run_record import RecordError
+from llava.training.state import StateError
+from llava.training.step_share import seed_of
 from tests.llava.tiny_run import ALIGN, TUNE, Data, make_data, make_settings, read_rows, weights_sha256, write_rows
 
 STEADY: dict[str, Any] = {"schedule": "constant", "warmup_ratio": 0.0}

@@ -19,15 +19,15 @@ from torch.nn import functional
 
 from llava.build import Built, build
 from llava.config import EncoderSettings, LanguageModelSettings, ProjectorSettings, TrainSettings
-from llava.example import BadStudyError, Example
+from llava.dataset.example import BadStudyError, Example
+from llava.dataset.reading import StudyReader
+from llava.dataset.table import StudyTable
 from llava.folder import save_model
 from llava.generate.engine_transformers import TransformersEngine
 from llava.generate.run import generate_reports
 from llava.generate.settings import Decoding, make_settings
-from llava.parallel import Parallel
 from llava.pixels import pixels
-from llava.reading import StudyReader
-from llava.table import StudyTable
+from llava.training.parallel import Parallel
 from llava.validation import validate
 from tests.llava.generate.made import Heard, make_films, rows, write_table
 

@@ -19,7 +19,7 @@ import pytest
 from safetensors import safe_open
 
 from llava.config import TrainSettings
-from llava.events import Event, StepDone
+from llava.progress.events import Event, StepDone
 from llava.tiny import tiny_language_model
 from studies.synthetic import make_cohort
 from studies.synthetic.files import write_png
@@ -157,8 +157,8 @@ def train_together(settings: TrainSettings, processes: int) -> str:
 def _train(settings: str, kill: str, sender: Any) -> None:
     import torch
 
-    from llava.stop import StoppedError
     from llava.trainer import train
+    from llava.training.stop import StoppedError
 
     torch.set_num_threads(1)
     try:

@@ -9,7 +9,7 @@ from pathlib import Path
 from torch.optim import SGD
 
 from llava.config import TrainSettings
-from llava.parallel import Parallel
+from llava.training.parallel import Parallel
 from llava.validation import validate
 from tests.llava.test_validation import make_model
 

@@ -14,14 +14,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from llava.console import Screen
-from llava.example import Example
+from llava.dataset.example import Example
+from llava.dataset.reading import StudyReader
+from llava.dataset.table import StudyTable
 from llava.generate.opening import open_vllm
 from llava.generate.parity import measure
 from llava.generate.run import generate_reports
 from llava.generate.settings import Decoding, Place, make_settings
 from llava.processor import CxrLlavaProcessor
-from llava.reading import StudyReader
-from llava.table import StudyTable
 
 NEW_TOKENS = 32
 

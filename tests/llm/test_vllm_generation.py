@@ -14,14 +14,14 @@ import torch
 
 from llava.build import build
 from llava.config import EncoderSettings, LanguageModelSettings, ProjectorSettings, RopeSettings
+from llava.dataset.reading import StudyReader
+from llava.dataset.table import StudyTable
 from llava.folder import save_model
 from llava.generate.opening import open_transformers
 from llava.generate.parity import Parity, ParityError
 from llava.generate.run import EXIT_OK, generate_reports
 from llava.generate.settings import Decoding, Place, make_settings
 from llava.processor import CxrLlavaProcessor
-from llava.reading import StudyReader
-from llava.table import StudyTable
 from llava.tiny import tiny_language_model
 from tests.llava.generate.made import Heard, make_films, rows, write_table
 from tests.llm.generate_in_vllm import NEW_TOKENS

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from llava.build import Built
-from llava.example import BadStudy, Example
+from llava.dataset.example import BadStudy, Example
+from llava.dataset.table import StudyTable
 from llava.generate.ahead import batches, read_ahead
 from llava.generate.controls import ControlledReader, ControlledTable
-from llava.table import StudyTable
 
 
 def test_the_longest_come_first_and_every_place_once():

@@ -10,9 +10,9 @@ import pytest
 from encoders.preprocessing.prepare import normalize
 from encoders.preprocessing.recipe import load_recipe
 from llava.build import Built
-from llava.example import BadStudy, Example
+from llava.dataset.example import BadStudy, Example
+from llava.dataset.table import StudyTable
 from llava.generate.controls import ControlledReader, ControlledTable, blank, shuffled
-from llava.table import StudyTable
 from studies.records import GenerationStudy
 
 FILMS = ("frontal", "lateral", "prior_frontal")

@@ -8,7 +8,9 @@ import pytest
 import torch
 
 from llava.build import Built
-from llava.example import Example
+from llava.dataset.example import Example
+from llava.dataset.reading import StudyReader
+from llava.dataset.table import StudyTable
 from llava.folder import load_model
 from llava.generate.engine import end_token_ids
 from llava.generate.engine_transformers import OwnChance, TransformersEngine
@@ -16,8 +18,6 @@ from llava.generate.settings import Decoding
 from llava.packed_attention import NAME
 from llava.pixels import pixels
 from llava.processor import CxrLlavaProcessor
-from llava.reading import StudyReader
-from llava.table import StudyTable
 
 
 @pytest.fixture

@@ -10,13 +10,13 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from llava.adapters import FOLDER, add_lora, save_adapter
 from llava.build import Built
 from llava.config import LoraSettings
 from llava.folder import load_model, save_model
 from llava.generate.export import export
 from llava.generate.loading import load_merged, require_merged, weights_key
 from llava.generate.settings import Place
+from llava.training.adapters import FOLDER, add_lora, save_adapter
 
 CPU = Place("cpu", "float32")
 

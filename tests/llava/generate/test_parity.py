@@ -43,10 +43,10 @@ def test_bfloat16_may_part_where_float32_may_not():
 
 
 def test_the_reference_is_in_the_studies_order_whatever_its_batches(model_folder, built, table, tmp_path):
-    from llava.example import Example
+    from llava.dataset.example import Example
+    from llava.dataset.reading import StudyReader
+    from llava.dataset.table import StudyTable
     from llava.generate.engine_transformers import TransformersEngine
-    from llava.reading import StudyReader
-    from llava.table import StudyTable
 
     studies = StudyTable.open(table, cache=tmp_path / "cache", need_findings=False)
     reader = StudyReader(studies, built.processor, with_target=False)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from llava.config import ConfigError
-from llava.plan import Assumed, plan
+from llava.planning.plan import Assumed, plan
 from llava.sweep.figure import draw_scores
 from llava.sweep.results import Outcome, Score, scores_of, write_table
 from llava.sweep.run import steps_of

@@ -1,0 +1,1 @@
+"""What a trainer reads: tables of studies, read, tokenised and packed into steps."""

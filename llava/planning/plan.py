@@ -1,0 +1,269 @@
+"""What a run will take, before anything starts: weights, memory, tokens, GPU-hours, dollars. No weight is read.
+
+Shape letters: N studies.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from llava.config import StageSettings, TrainSettings
+from llava.planning.architecture import language_model_config, model_shape
+from llava.planning.flops import Flops, ModelShape
+from llava.planning.gpus import Gpu, gpu
+from llava.planning.memory import SAVED_BYTES, Memory, frozen_weights, memory_per_gpu, trained_weights
+
+_TEXT_TOKENS = 450  # prompt, indication, comparison, prior report and findings: a usual study in all
+_TARGET_SHARE = 1 / 3  # of the text, the findings
+_MOST_IMAGES = 3
+
+
+class Assumed(NamedTuple):
+    """What stands in for a table: so many studies, each of text_tokens and as many images. None takes the table's
+    number, or without a table 1,000,000 studies of 450 tokens and 3 images."""
+
+    studies: int | None = None
+    text_tokens: int | None = None
+    images: int | None = None
+
+
+class Kind(NamedTuple):
+    """Studies alike. images: of each. studies: how many; 0 of a kind that the data has none of, shown to compare.
+    tokens, length2: of a study, mean, and of its square; longest: the most."""
+
+    images: float
+    studies: int
+    tokens: float
+    length2: float
+    longest: int
+
+
+class KindCost(NamedTuple):
+    """flops: of training on one such study in the dearest stage. gpu_hours: of an epoch in which all studies were of
+    this kind. kv_bytes: that it leaves in the cache of generation."""
+
+    kind: Kind
+    flops: Flops
+    gpu_hours: float
+    kv_bytes: float
+
+
+class StageCost(NamedTuple):
+    """studies: that are trained on, over all epochs. saved_bytes: of one training state on disk. usd: None where no
+    price is given."""
+
+    name: str
+    steps: int
+    studies: int
+    trained: dict[str, int]
+    frozen: dict[str, int]
+    memory: Memory
+    saved_bytes: float
+    gpu_hours: float
+    usd: float | None
+
+
+class Plan(NamedTuple):
+    """counted: whether the studies are those of the table, data.train, or assumed. dearest: the stage whose studies
+    cost most, which `kinds` and `mix` are of."""
+
+    table: Path
+    counted: bool
+    model: ModelShape
+    gpu: Gpu
+    gpus: int
+    mfu: float
+    context: int
+    stages: list[StageCost]
+    dearest: str
+    kinds: list[KindCost]
+    mix: KindCost
+    warnings: list[str]
+
+    @property
+    def gpu_hours(self) -> float:
+        return sum(stage.gpu_hours for stage in self.stages)
+
+
+def plan(settings: TrainSettings, assumed: Assumed | None = None) -> Plan:
+    """
+    Raises:
+        ConfigError: a GPU or a language model that is not known.
+        ValueError: a table that cannot be read, an encoder that there is not.
+    """
+    from llava.language_model import context_tokens, scale_rope
+
+    chosen = gpu(settings.cost.gpu)
+    path = settings.language_model.path
+    config = language_model_config(path)
+    scale_rope(config, settings.language_model.rope, path)
+    context = settings.data.max_tokens or context_tokens(config)
+    model = model_shape(settings)
+    kinds, counted = _kinds(settings, assumed or Assumed(), model.encoder.num_tokens)
+    mix = _mixed(kinds)
+    rate = chosen.bf16_flops * settings.cost.mfu * 3600  # FLOPs of a GPU-hour
+    stages = [_stage_cost(settings, stage, model, mix, context, rate) for stage in settings.stages]
+    dearest = max(settings.stages, key=lambda stage: _training(model, settings, stage, mix).useful)
+    *costs, mean = [_kind_cost(settings, dearest, model, kind, mix.studies / rate) for kind in (*kinds, mix)]
+    warnings = list(_warnings(settings, model, context, chosen, kinds, stages))
+    cost = settings.cost
+    table = settings.data.train
+    return Plan(
+        table, counted, model, chosen, cost.gpus, cost.mfu, context, stages, dearest.name, costs, mean, warnings
+    )
+
+
+def _stage_cost(
+    settings: TrainSettings, stage: StageSettings, model: ModelShape, mix: Kind, context: int, rate: float
+) -> StageCost:
+    from llava.dataset.batching import steps_per_epoch
+
+    steps = stage.epochs * steps_per_epoch(mix.studies, stage.batch_studies)
+    studies = stage.epochs * mix.studies
+    if stage.max_steps is not None and stage.max_steps < steps:
+        steps, studies = stage.max_steps, min(studies, stage.max_steps * stage.batch_studies)
+    hours = studies * _training(model, settings, stage, mix).useful / rate
+    trained = trained_weights(model, stage)
+    memory = memory_per_gpu(
+        model,
+        settings,
+        stage,
+        longest=min(mix.longest, context),
+        images=mix.images / mix.tokens,
+        supervised=_supervised(model, mix) / mix.tokens,
+    )
+    price = settings.cost.usd_per_gpu_hour
+    return StageCost(
+        name=stage.name,
+        steps=steps,
+        studies=studies,
+        trained=trained,
+        frozen=frozen_weights(model, stage),
+        memory=memory,
+        saved_bytes=SAVED_BYTES * sum(trained.values()),
+        gpu_hours=hours,
+        usd=None if price is None else hours * price,
+    )
+
+
+def _kind_cost(
+    settings: TrainSettings, stage: StageSettings, model: ModelShape, kind: Kind, hours_a_flop: float
+) -> KindCost:
+    flops = _training(model, settings, stage, kind)
+    return KindCost(kind, flops, flops.useful * hours_a_flop, kind.tokens * model.language_model.kv_bytes())
+
+
+def _training(model: ModelShape, settings: TrainSettings, stage: StageSettings, kind: Kind) -> Flops:
+    return model.training(
+        stage,
+        images=kind.images,
+        tokens=kind.tokens,
+        lengths2=kind.length2,
+        supervised_tokens=_supervised(model, kind),
+        checkpointing=settings.compute.gradient_checkpointing,
+    )
+
+
+def _supervised(model: ModelShape, kind: Kind) -> float:
+    return _TARGET_SHARE * (kind.tokens - kind.images * model.encoder.num_tokens)
+
+
+def _kinds(settings: TrainSettings, assumed: Assumed, image_tokens: int) -> tuple[list[Kind], bool]:
+    """Studies by their number of images, and whether they were counted in the table."""
+    path = settings.data.train
+    if not path.exists() or None not in assumed:
+        most = min(assumed.images or _MOST_IMAGES, _MOST_IMAGES)
+        found = []
+        for images in range(1, _MOST_IMAGES + 1):
+            tokens = images * image_tokens + (assumed.text_tokens or _TEXT_TOKENS)
+            studies = (assumed.studies or 1_000_000) if images == most else 0
+            found.append(Kind(images, studies, tokens, tokens**2, tokens))
+        return found, False
+    from llava.dataset.table import StudyTable
+
+    with tempfile.TemporaryDirectory() as passing:
+        lasting = settings.output / "tables"  # where the trainer keeps its converted tables
+        cache = lasting if lasting.is_dir() else Path(passing)
+        table = StudyTable.open(path, cache=cache, need_findings=True, root=settings.data.root)
+        tokens_N = table.estimated_tokens(image_tokens)
+        images_N = np.array(table.images_N)
+    if assumed.text_tokens is not None:
+        tokens_N = images_N * image_tokens + assumed.text_tokens
+    if assumed.images is not None:
+        tokens_N = tokens_N + (assumed.images - images_N) * image_tokens
+        images_N = np.full_like(images_N, assumed.images)
+    scale = 1 if assumed.studies is None else assumed.studies / len(tokens_N)
+    return [
+        _kind(float(images), tokens_N[images_N == images].astype(np.float64), scale)
+        for images in np.unique(images_N[images_N > 0])
+    ], True
+
+
+def _kind(images: float, tokens_N: NDArray[np.float64], scale: float) -> Kind:
+    return Kind(
+        images,
+        max(1, round(len(tokens_N) * scale)),
+        float(tokens_N.mean()),
+        float((tokens_N**2).mean()),
+        int(tokens_N.max()),
+    )
+
+
+def _mixed(kinds: list[Kind]) -> Kind:
+    """The mean study of all."""
+    studies = sum(kind.studies for kind in kinds)
+    there = [kind for kind in kinds if kind.studies]
+
+    def mean(values: list[float]) -> float:
+        return sum(kind.studies * value for kind, value in zip(there, values, strict=True)) / studies
+
+    return Kind(
+        mean([kind.images for kind in there]),
+        studies,
+        mean([kind.tokens for kind in there]),
+        mean([kind.length2 for kind in there]),
+        max(kind.longest for kind in there),
+    )
+
+
+def _warnings(
+    settings: TrainSettings, model: ModelShape, context: int, chosen: Gpu, kinds: list[Kind], stages: list[StageCost]
+) -> Iterator[str]:
+    image_tokens = model.encoder.num_tokens
+    for kind in kinds:
+        films = round(kind.images * image_tokens)
+        words = f"{kind.images:.0f} image{'s' * (kind.images > 1)}"
+        if films >= context:
+            yield (
+                f"{words} are {films:,} tokens, and the context is {context:,}: no word fits beside them; raise "
+                "language_model.rope.factor or data.max_tokens, or take an encoder or image size of fewer tokens"
+            )
+        elif kind.longest > context:
+            yield (
+                f"studies of {words} reach {kind.longest:,} tokens, and the context is {context:,}: their prior "
+                "reports are cut, and those that still do not fit are bad studies"
+            )
+    for stage in stages:
+        if stage.memory.total > chosen.memory:
+            yield (
+                f"stage {stage.name} needs {stage.memory.total / 1e9:,.1f} GB on each GPU, and {chosen.name} has "
+                f"{chosen.memory / 1e9:,.0f}: {_remedy(settings, stage.memory)}"
+            )
+    if settings.encoder.weights in ("twin", "tiny"):
+        yield f'encoder.weights = "{settings.encoder.weights}" is random: a model trained on its features sees nothing'
+
+
+def _remedy(settings: TrainSettings, memory: Memory) -> str:
+    if memory.activations > memory.state + memory.frozen and not settings.compute.gradient_checkpointing:
+        return "set compute.gradient_checkpointing = true"
+    if memory.activations > memory.state + memory.frozen:
+        return "lower compute.token_budget"
+    if settings.compute.parallel in ("auto", "ddp") and settings.cost.gpus > 1:
+        return 'set compute.parallel = "fsdp2"'
+    return "take more GPUs, or LoRA"

@@ -1,0 +1,285 @@
+"""Training states: what a killed run needs to go on as if nothing had happened.
+
+A state is a folder `states/step_00000100`: the parameters that learn (float32), the buffers and the optimiser's moments
+in torch's distributed format, which any number of processes can read (DeepSpeed has its own, which as many can read as
+wrote it), and `state.json`. It is written beside its place
+and moved there when all of it is on the disk, so a folder of that name is whole. Frozen weights are not in it: they are
+those of the stage's beginning. Nor is any generator's state: what is drawn at a step is drawn from a seed that the step
+gives.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import math
+import os
+import shutil
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from torch.distributed.checkpoint.api import CheckpointException
+from torch.distributed.checkpoint.filesystem import FileSystemReader, FileSystemWriter
+from torch.distributed.checkpoint.state_dict import (
+    StateDictOptions,
+    get_model_state_dict,
+    get_optimizer_state_dict,
+    set_model_state_dict,
+    set_optimizer_state_dict,
+)
+from torch.distributed.checkpoint.state_dict_loader import load
+from torch.distributed.checkpoint.state_dict_saver import save
+
+from llava.training.together import on_first
+
+if TYPE_CHECKING:
+    from torch import nn
+    from torch.optim import Optimizer
+
+    from llava.training.parallel import Parallel
+
+logger = logging.getLogger(__name__)
+
+_TOLD = "state.json"
+
+
+class StateError(ValueError):
+    """A state could not be written, or the one to go on from does not fit the model."""
+
+
+class State(NamedTuple):
+    """A whole state. step: steps done. validation_loss: None where it was not measured, NaN where it is no number."""
+
+    folder: Path
+    step: int
+    validation_loss: float | None
+
+
+class States:
+    """The states of one stage. All processes call `save` and `load` together; the first one does the rest."""
+
+    def __init__(self, folder: Path, parallel: Parallel) -> None:
+        self.folder = folder
+        self._parallel = parallel
+
+    def found(self) -> list[State]:
+        """All whole states, oldest first. One whose files are not as they were written is passed over, and logged."""
+        found = []
+        for path in sorted(self.folder.glob("step_*")):
+            if path.suffix == ".part":
+                continue
+            try:
+                told = json.loads((path / _TOLD).read_text(encoding="utf-8"))
+                _check_sizes(path, told["bytes"])
+                found.append(State(path, int(told["step"]), told["validation_loss"]))
+            except (OSError, ValueError, KeyError) as error:
+                logger.warning("state %s cannot be used and is passed over: %s", path, error)
+        return found
+
+    def newest(self) -> State | None:
+        return max(self.found(), key=lambda state: state.step, default=None)
+
+    def save(self, step: int, model: nn.Module, optimizer: Optimizer) -> Path:
+        """Write the state after `step` steps of a model and an optimiser that `Parallel.prepare` gave.
+
+        Raises:
+            StateError: the disk is full, or the folder cannot be written. Earlier states stay as they are, and nothing
+                is left of this one.
+        """
+        place = self.folder / f"step_{step:08}"
+        part = place.with_name(place.name + ".part")
+        needed = None
+        try:
+            on_first(self._parallel, lambda: _begin(part))
+            if not self._parallel.save_state(part):
+                tensors = _tensors(model, optimizer)
+                needed = _bytes(tensors)
+                _write(tensors, part)
+            on_first(self._parallel, lambda: _finish(part, place, step))
+        except (OSError, RuntimeError, CheckpointException) as error:  # in all processes, if in one
+            if self._parallel.is_main:
+                shutil.rmtree(part, ignore_errors=True)
+            raise _refused(place, error, needed) from None
+        return place
+
+    def load(self, state: State, model: nn.Module, optimizer: Optimizer) -> None:
+        """Put a state into a model and an optimiser that has not stepped yet, however many processes wrote it.
+
+        Raises:
+            StateError: it is of other parameters, or cannot be read.
+        """
+        try:
+            if self._parallel.load_state(state.folder):
+                return
+            tensors = _tensors(model, optimizer)
+            tensors["optimizer"] = _of_stored(tensors, _names_in(state.folder))
+            _read(tensors, state.folder)
+        except (OSError, ValueError, RuntimeError, CheckpointException) as error:
+            raise StateError(
+                f"training state {state.folder}: {reason_of(error)}; remove that folder to go on from the one before"
+            ) from None
+        _place(tensors, model, optimizer)
+
+    def set_validation_loss(self, step: int, loss: float) -> None:
+        """Note it with the state of this step, where there is one."""
+        place = self.folder / f"step_{step:08}"
+        if self._parallel.is_main and (place / _TOLD).exists():
+            told = json.loads((place / _TOLD).read_text(encoding="utf-8"))
+            part = place / f"{_TOLD}.part"
+            part.write_text(json.dumps(told | {"validation_loss": loss}, indent=1), encoding="utf-8")
+            _sync(part)
+            part.replace(place / _TOLD)
+
+    def prune(self, *, keep_last: int, keep_best: int) -> None:
+        """Remove all but the newest states and those of the lowest validation loss, and what killed saves left."""
+        if not self._parallel.is_main:
+            return
+        found = sorted(self.found(), key=lambda state: state.step)
+        measured = [(loss, -state.step, state) for state in found if math.isfinite(loss := _loss_of(state))]
+        best = [state for *_, state in sorted(measured)[:keep_best]]
+        kept = {state.folder for state in (*found[-keep_last:], *best)}
+        for path in [state.folder for state in found if state.folder not in kept] + list(self.folder.glob("*.part")):
+            _remove(path)
+
+
+def _loss_of(state: State) -> float:
+    return math.inf if state.validation_loss is None else state.validation_loss
+
+
+_Tensors = dict[str, dict[str, Any]]
+
+
+def _tensors(model: nn.Module, optimizer: Optimizer) -> _Tensors:
+    """What a state holds, by parameter's name: the tensors themselves, no copies.
+
+    The optimiser's are its moments, of nought where it has not stepped yet.
+    """
+    wanted = {name for name, weight in model.named_parameters() if weight.requires_grad}
+    wanted |= {name for name, _ in model.named_buffers()}
+    weights = {name: value for name, value in get_model_state_dict(model).items() if name in wanted}
+    moments: Any = get_optimizer_state_dict(model, optimizer)["state"]
+    return {"model": weights, "optimizer": dict(moments)}
+
+
+def _of_stored(tensors: _Tensors, stored: dict[str, set[str]]) -> dict[str, Any]:
+    """The moments that a state has: none for a parameter that no gradient ever reached, as the optimiser had none."""
+    different = sorted(set(tensors["model"]) ^ stored["model"])
+    if different:
+        raise ValueError(f"it and the model differ in {len(different)} tensors, such as {different[0]}")
+    return {name: moments for name, moments in tensors["optimizer"].items() if name in stored["optimizer"]}
+
+
+def _place(tensors: _Tensors, model: nn.Module, optimizer: Optimizer) -> None:
+    partly = StateDictOptions(strict=False)  # frozen weights are not in it
+    set_model_state_dict(model, tensors["model"], options=partly)
+    groups = get_optimizer_state_dict(model, optimizer)["param_groups"]
+    set_optimizer_state_dict(model, optimizer, {"state": tensors["optimizer"], "param_groups": groups}, options=partly)
+
+
+def _names_in(folder: Path) -> dict[str, set[str]]:
+    if not (folder / ".metadata").exists():
+        raise ValueError('it was written with compute.parallel = "deepspeed", which alone can read it (set that again)')
+    found: dict[str, set[str]] = {"model": set(), "optimizer": set()}
+    for key in FileSystemReader(folder).read_metadata().state_dict_metadata:
+        kind, _, name = key.partition(".")
+        found[kind].add(name if kind == "model" else name.rpartition(".")[0])  # layer.weight.exp_avg
+    return found
+
+
+def _write(tensors: _Tensors, folder: Path) -> None:
+    with _alone():
+        save(tensors, storage_writer=FileSystemWriter(folder, sync_files=True))
+
+
+def _read(tensors: _Tensors, folder: Path) -> None:
+    with _alone():
+        load(tensors, checkpoint_id=folder)
+
+
+@contextlib.contextmanager
+def _alone() -> Iterator[None]:
+    """torch warns of a missing process group, without which one process is as good as several."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="torch.distributed is disabled")
+        yield
+
+
+def _begin(part: Path) -> None:
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+
+
+def _finish(part: Path, place: Path, step: int) -> None:
+    """All is written and synced but for what says so."""
+    files = [path for path in sorted(part.rglob("*")) if path.is_file()]
+    sizes = {path.relative_to(part).as_posix(): path.stat().st_size for path in files}
+    (part / _TOLD).write_text(
+        json.dumps({"format": 1, "step": step, "validation_loss": None, "bytes": sizes}, indent=1)
+    )
+    _remove(place)  # of the same step, where a damaged one was passed over
+    publish(part, place)
+
+
+def publish(part: Path, place: Path) -> None:
+    """Give a folder its name when all of it is on the disk: whoever sees `place`, after a power cut too, sees all."""
+    for path in sorted(part.rglob("*")):
+        _sync(path)
+    _sync(part)
+    part.rename(place)
+    _sync(place.parent)
+
+
+def _check_sizes(folder: Path, sizes: dict[str, int]) -> None:
+    for name, size in sizes.items():
+        there = (folder / name).stat().st_size
+        if there != size:
+            raise ValueError(f"{name} has {there:,} bytes where {size:,} were written")
+
+
+def _sync(path: Path) -> None:
+    number = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
+
+
+def _remove(place: Path) -> None:
+    """Its name first: a removal that is killed leaves no half state."""
+    if place.exists():
+        gone = place if place.suffix == ".part" else place.rename(place.with_name(place.name + ".old.part"))
+        shutil.rmtree(gone)
+
+
+def _bytes(tensors: _Tensors) -> int:
+    """Of all processes' parts."""
+    moments = [value for of_weight in tensors["optimizer"].values() for value in of_weight.values()]
+    return sum(value.numel() * value.element_size() for value in (*tensors["model"].values(), *moments))
+
+
+def _refused(place: Path, error: BaseException, needed: int | None) -> StateError:
+    free = shutil.disk_usage(place.parent).free
+    needs = "" if needed is None else f"it needs {_size(needed)}, "
+    return StateError(
+        f"the training state {place} could not be written: {reason_of(error)} ({needs}"
+        f"{_size(free)} are free there); make room and give the same command again: it goes on from the newest state "
+        "that is whole"
+    )
+
+
+def _size(num_bytes: int) -> str:
+    return f"{num_bytes / 1e9:,.1f} GB" if num_bytes >= 1e9 else f"{num_bytes / 1e6:,.1f} MB"
+
+
+def reason_of(error: BaseException) -> str:
+    """The first process's trouble in one line."""
+    if isinstance(error, CheckpointException) and error.failures:
+        error = next(iter(error.failures.values()))[0]
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    said = (str(error) or type(error).__name__).splitlines()[0]
+    # torch's writer tells of its own place in a file, not of the system's error beneath
+    return "a file could not be written to its end" if "inline_container" in said else said
