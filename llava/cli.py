@@ -195,7 +195,10 @@ def plot(run: Annotated[Path, typer.Argument(help="Output folder of train-llava.
 
 @app.command()
 def export(
-    checkpoint: Annotated[Path, typer.Argument(help="A model folder, or the output folder of train-llava.")],
+    checkpoint: Annotated[
+        Path,
+        typer.Argument(help="A model folder, the output folder of train-llava, or one of its STAGE/states/step_N."),
+    ],
     output: Annotated[Path, typer.Option("--output", "-o", help="A folder that is not there yet.")],
     layout: Annotated[
         Layout, typer.Option(help="vllm adds a configuration that vLLM reads the same weights with.")

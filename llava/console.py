@@ -109,6 +109,11 @@ class TrainingView:
             self._screen.say(f"{event.stage}, step {event.step:,}: validation loss {event.loss:.4f}{scores}")
         elif isinstance(event, StageDone):
             self._screen.say(f"{event.stage}: done, its model is {event.folder}")
+            if event.better is not None:
+                self._screen.say(
+                    f"{event.stage}: its validation loss was lower in {event.better}; for the model of that, "
+                    f"python -m llava export {event.better} -o MODEL"
+                )
 
     def _start(self, event: StageStarted) -> None:
         self._steps = event.steps

@@ -136,6 +136,8 @@ def find_model(path: Path) -> Path:
     for stage in reversed(stages):
         if (path / stage / "model" / _ENCODER_FILE).is_file():
             return path / stage / "model"
+    if (path / "state.json").is_file():
+        raise ValueError(f"{path} is a training state: python -m llava export {path} -o MODEL, then give MODEL")
     raise ValueError(
         f"no model at {path}: it has no {_ENCODER_FILE}"
         + (f", and no stage of its run ({', '.join(stages)}) is done yet" if stages else "")

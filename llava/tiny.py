@@ -42,6 +42,8 @@ def tiny_language_model(
     import_torchvision()
     from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM
 
+    from llava.language_model import quiet
+
     if vocab_size < _LEAST_VOCABULARY:
         raise ValueError(f"vocab_size is {vocab_size}; every byte and 3 special tokens need {_LEAST_VOCABULARY}")
     if width % (2 * heads) or heads % kv_heads:
@@ -68,7 +70,8 @@ def tiny_language_model(
         torch.manual_seed(seed)
         model = LlamaForCausalLM(config)
     model.generation_config = GenerationConfig(bos_token_id=1, eos_token_id=2)  # type: ignore[no-untyped-call]
-    model.save_pretrained(folder)
+    with quiet():
+        model.save_pretrained(folder)
     return folder
 
 

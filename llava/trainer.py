@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import math
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from safetensors import SafetensorError
 
 from llava.config import TrainSettings
 from llava.dataset.bad_studies import BadStudies, check_table
@@ -25,21 +23,17 @@ from llava.dataset.example import StepBatch
 from llava.dataset.loader import step_batches
 from llava.dataset.reading import StudyReader
 from llava.dataset.table import StudyTable, patients_in_both
-from llava.folder import save_model
 from llava.packed_attention import check_isolation
 from llava.progress.events import Event, StageDone, StageStarted, StateSaved, StepDone, Validated
-from llava.training.adapters import FOLDER as ADAPTER
-from llava.training.adapters import add_lora, plain_state, save_adapter
 from llava.training.kernels import use_kernels
 from llava.training.lock import locked
 from llava.training.objective import supervised_loss
 from llava.training.optim import build_optimizer, learning_rates, set_rates
 from llava.training.parallel import Parallel
-from llava.training.parts import set_trainable
-from llava.training.quantization import quantize_language_model
 from llava.training.run_record import RunRecord, file_sha256
-from llava.training.starting_model import model_folder, starting_model
-from llava.training.state import StateError, States, publish, reason_of
+from llava.training.stage_model import stage_model, write_stage_model
+from llava.training.starting_model import model_folder
+from llava.training.state import States
 from llava.training.step_share import StepShare, idle_row, seed_of
 from llava.training.stop import StoppedError, StopRequest
 from llava.training.together import on_first
@@ -137,15 +131,10 @@ class _Stage:
 
     def train(self) -> None:
         """Build, load the newest state if there is one, take the steps that are left, write the model."""
-        self.model, self.processor = starting_model(self.settings, self.number, self._identify)
+        self.model, self.processor, parameters = stage_model(
+            self.settings, self.number, self._identify, self.parallel.device
+        )
         self.model.model.language_model.set_attn_implementation(self.settings.compute.attention)
-        if self.settings.language_model.quantize is not None:
-            precision = self.settings.compute.precision
-            quantize_language_model(self.model, precision=precision, device=self.parallel.device)
-        if self.stage.lora is not None:
-            torch.manual_seed(seed_of(self.settings.seed, self.number))
-            add_lora(self.model, self.stage.lora)
-        parameters = set_trainable(self.model, self.stage)
         self.kernels = use_kernels(self.model, self.settings.compute)
         optimizer = build_optimizer(self.model, self.stage)
         self.prepared, self.optimizer = self.parallel.prepare(self.model, optimizer)
@@ -287,26 +276,16 @@ class _Stage:
         """Write the model, and adapters beside it; where that folder is, the stage is done."""
         weights = self.parallel.full_state(self.prepared)
         folder = model_folder(self.settings, self.number)
-        part = folder.with_name("model.part")
 
         def write() -> None:
-            shutil.rmtree(part, ignore_errors=True)
             about = {"stage": self.stage.name, "steps": self.steps, "kernels": self.kernels}
             record = self.run.the_record.as_dict() | about
-            try:
-                save_model(self.model, self.processor, part, record=record, state_dict=plain_state(weights))
-                if self.stage.lora is not None:
-                    save_adapter(self.model, part / ADAPTER, weights)
-                publish(part, folder)
-            except (OSError, RuntimeError, SafetensorError) as error:
-                shutil.rmtree(part, ignore_errors=True)
-                raise StateError(
-                    f"the model {folder} could not be written: {reason_of(error)}; the last step's state is saved: "
-                    "make room and give the same command again"
-                ) from None
+            write_stage_model(self.model, self.processor, folder, record=record, weights=weights)
 
         on_first(self.parallel, write)
-        self.run.tell(StageDone(self.stage.name, folder))
+        best = self.states.best() if self.settings.checkpoints.keep_best else None
+        better = best.folder if best is not None and best.step < self.steps else None
+        self.run.tell(StageDone(self.stage.name, folder, better))
 
 
 def _memory_bytes(device: torch.device) -> int | None:

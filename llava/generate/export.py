@@ -17,6 +17,8 @@ from llava.generate.settings import Place
 from llava.generate.vllm_layout import write_vllm_layout
 from llava.training.adapters import FOLDER
 from llava.training.run_record import file_sha256
+from llava.training.stage_model import write_model_of_state
+from llava.training.state import is_state
 
 Layout = Literal["huggingface", "vllm"]
 VLLM_FOLDER = "vllm"
@@ -29,7 +31,7 @@ def export(checkpoint: Path, output: Path, *, layout: Layout = "vllm") -> Path:
     `output` and renamed, so that no half of it is ever found there.
 
     Args:
-        checkpoint: a model folder, or the output folder of a training run.
+        checkpoint: a model folder, the output folder of a training run, or one of its training states.
         output: a folder that is not there yet.
         layout: "huggingface" is the checkpoint alone, "vllm" has the second configuration too.
 
@@ -40,17 +42,19 @@ def export(checkpoint: Path, output: Path, *, layout: Layout = "vllm") -> Path:
     """
     if output.exists():
         raise FileExistsError(f"{output} is there already; name another folder")
-    source = find_model(checkpoint)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    part = output.with_name(f".{output.name}.{os.getpid()}")
+    part, of_state = (output.with_name(f".{output.name}.{what}.{os.getpid()}") for what in ("part", "state"))
     try:
+        if is_state(checkpoint):
+            write_model_of_state(checkpoint, of_state)
+        source = of_state if of_state.exists() else find_model(checkpoint)
+        output.parent.mkdir(parents=True, exist_ok=True)
         _merge(source, part) if has_adapter(source) else _link(source, part)
         if layout == "vllm":
             write_vllm_layout(part, part / VLLM_FOLDER)
         part.rename(output)
-    except BaseException:
+    finally:
         shutil.rmtree(part, ignore_errors=True)
-        raise
+        shutil.rmtree(of_state, ignore_errors=True)
     return output / VLLM_FOLDER if layout == "vllm" else output
 
 

@@ -57,5 +57,5 @@ def require_merged(folder: Path) -> None:
     if has_adapter(folder):
         raise ValueError(
             f"{folder} has LoRA adapters beside its weights, which vLLM would not see: "
-            f"python -m llava export {folder} MERGED, then give MERGED"
+            f"python -m llava export {folder} -o MERGED, then give MERGED"
         )

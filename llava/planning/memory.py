@@ -72,7 +72,8 @@ def memory_per_gpu(
     width_bytes = 2 if compute.precision == "bfloat16" else 4
     trained = sum(trained_weights(model, stage).values())
     frozen = frozen_weights(model, stage)
-    frozen_bytes = width_bytes * float(sum(frozen.values()))
+    # of frozen weights the language model's alone are held in computing precision (`llava.training.parts`)
+    frozen_bytes = 4.0 * (frozen["encoder"] + frozen["projector"]) + width_bytes * frozen["language_model"]
     if settings.language_model.quantize is not None and frozen["language_model"]:
         frozen_bytes -= (width_bytes - _NF4_BYTES) * language_model.product_weights
     if sharded:

@@ -24,7 +24,8 @@ class StageStarted:
 class StepDone:
     """One optimiser step over all processes.
 
-    step: counted from 1 when done. loss: mean cross-entropy of the step's supervised tokens, in nats. useful_tokens: of
+    step: counted from 1 when done. loss: mean cross-entropy of the step's supervised tokens, in nats; NaN where
+    none of its studies could be used. useful_tokens: of
     studies, images included; computed_tokens: with what was computed beside them (padding, dummy rows). lengths2: sum
     of the squared lengths of the studies, what attention costs. seconds: since the step before. bad_studies: of this
     step. memory_bytes: most that was held on the device by this process, None where it is not known.
@@ -69,10 +70,12 @@ class StateSaved:
 
 @dataclass(frozen=True)
 class StageDone:
-    """A stage's model is written."""
+    """A stage's model is written, of its last step. better: an earlier state of a lower
+    validation loss, where one was kept."""
 
     stage: str
     folder: Path
+    better: Path | None = None
 
 
 Event = StageStarted | StepDone | Validated | StateSaved | StageDone

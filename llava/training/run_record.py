@@ -63,8 +63,8 @@ class RunRecord:
         self._settings = settings
         self._identities: dict[str, str] = {}
         if self._path.exists():
-            told = _read(self._path)
-            _refuse_other_settings(self._path, told["settings"], settings)
+            told, before = read_run(output)
+            _refuse_other_settings(self._path, before, settings)
             self._identities = dict(told["identities"])
         self._write()
 
@@ -121,29 +121,36 @@ def differing_settings(before: TrainSettings, now: TrainSettings) -> list[str]:
     ]
 
 
-def _refuse_other_settings(path: Path, told: Any, settings: TrainSettings) -> None:
+def read_run(output: Path) -> tuple[dict[str, Any], TrainSettings]:
+    """run.json of a run's output folder, and the settings in it.
+
+    Raises:
+        RecordError: it is missing or damaged, or another version's.
+    """
+    path = output / RECORD_NAME
     try:
-        before = TrainSettings.model_validate(told)
+        told: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if not {"settings", "identities"} <= told.keys():
+            raise ValueError("it has no settings or identities")
+    except OSError as error:
+        raise RecordError(f"{path}: {error.strerror}; a run of train-llava has one") from None
+    except (ValueError, AttributeError) as error:
+        raise RecordError(f"{path} is damaged ({error}); name another output") from None
+    try:
+        return told, TrainSettings.model_validate(told["settings"])
     except ValueError:
         raise RecordError(
-            f"{path} was written by another version of train-llava, whose settings cannot be compared with these; "
+            f"{path} was written by another version of train-llava, whose settings cannot be read by this one; "
             "name another output"
         ) from None
+
+
+def _refuse_other_settings(path: Path, before: TrainSettings, settings: TrainSettings) -> None:
     if differing := differing_settings(before, settings):
         raise RecordError(
             f"{path.parent} holds a run with other settings, which would not end with its weights: "
             f"{'; '.join(differing)}. Set them back, or name another output"
         )
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        told: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        if not {"settings", "identities"} <= told.keys():
-            raise ValueError("it has no settings or identities")
-    except (ValueError, AttributeError) as error:
-        raise RecordError(f"{path} is damaged ({error}); name another output") from None
-    return told
 
 
 def _is_free(key: str) -> bool:

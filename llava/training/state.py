@@ -17,7 +17,7 @@ import math
 import os
 import shutil
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -72,15 +72,17 @@ class States:
             if path.suffix == ".part":
                 continue
             try:
-                told = json.loads((path / _TOLD).read_text(encoding="utf-8"))
-                _check_sizes(path, told["bytes"])
-                found.append(State(path, int(told["step"]), told["validation_loss"]))
-            except (OSError, ValueError, KeyError) as error:
-                logger.warning("state %s cannot be used and is passed over: %s", path, error)
+                found.append(read_state(path))
+            except StateError as error:
+                logger.warning("%s; it is passed over", error)
         return found
 
     def newest(self) -> State | None:
         return max(self.found(), key=lambda state: state.step, default=None)
+
+    def best(self) -> State | None:
+        """That of the lowest validation loss, the later of two; None where none was measured."""
+        return next(iter(_best_first(self.found())), None)
 
     def save(self, step: int, model: nn.Module, optimizer: Optimizer) -> Path:
         """Write the state after `step` steps of a model and an optimiser that `Parallel.prepare` gave.
@@ -138,15 +140,51 @@ class States:
         if not self._parallel.is_main:
             return
         found = sorted(self.found(), key=lambda state: state.step)
-        measured = [(loss, -state.step, state) for state in found if math.isfinite(loss := _loss_of(state))]
-        best = [state for *_, state in sorted(measured)[:keep_best]]
-        kept = {state.folder for state in (*found[-keep_last:], *best)}
+        kept = {state.folder for state in (*found[-keep_last:], *_best_first(found)[:keep_best])}
         for path in [state.folder for state in found if state.folder not in kept] + list(self.folder.glob("*.part")):
             _remove(path)
 
 
-def _loss_of(state: State) -> float:
-    return math.inf if state.validation_loss is None else state.validation_loss
+def read_state(folder: Path) -> State:
+    """
+    Raises:
+        StateError: it is no training state, or its files are not as they were written.
+    """
+    try:
+        told = json.loads((folder / _TOLD).read_text(encoding="utf-8"))
+        for name, size in told["bytes"].items():
+            there = (folder / name).stat().st_size
+            if there != size:
+                raise ValueError(f"{name} has {there:,} bytes where {size:,} were written")
+        return State(folder, int(told["step"]), told["validation_loss"])
+    except (OSError, ValueError, KeyError) as error:
+        raise StateError(f"training state {folder} cannot be used: {error}") from None
+
+
+def is_state(folder: Path) -> bool:
+    """Whether this looks like a training state."""
+    return (folder / _TOLD).is_file()
+
+
+def load_weights(state: State, model: nn.Module) -> None:
+    """Put the weights of a state, whatever number of processes wrote it, into a model whose parts learn as its did.
+
+    Raises:
+        StateError: it is of other parameters, or cannot be read.
+    """
+    weights = _weights(model)
+    try:
+        _refuse_others(weights, _names_in(state.folder))
+        _read({"model": weights}, state.folder)
+    except (OSError, ValueError, RuntimeError, CheckpointException) as error:
+        raise StateError(f"training state {state.folder}: {reason_of(error)}") from None
+    set_model_state_dict(model, weights, options=StateDictOptions(strict=False))
+
+
+def _best_first(states: Iterable[State]) -> list[State]:
+    """Those of a validation loss, the lowest first, of equal ones the later."""
+    measured = [state for state in states if state.validation_loss is not None and math.isfinite(state.validation_loss)]
+    return sorted(measured, key=lambda state: (state.validation_loss, -state.step))
 
 
 _Tensors = dict[str, dict[str, Any]]
@@ -157,19 +195,27 @@ def _tensors(model: nn.Module, optimizer: Optimizer) -> _Tensors:
 
     The optimiser's are its moments, of nought where it has not stepped yet.
     """
+    moments: Any = get_optimizer_state_dict(model, optimizer)["state"]
+    return {"model": _weights(model), "optimizer": dict(moments)}
+
+
+def _weights(model: nn.Module) -> dict[str, Any]:
+    """Of the weights that learn, and the buffers."""
     wanted = {name for name, weight in model.named_parameters() if weight.requires_grad}
     wanted |= {name for name, _ in model.named_buffers()}
-    weights = {name: value for name, value in get_model_state_dict(model).items() if name in wanted}
-    moments: Any = get_optimizer_state_dict(model, optimizer)["state"]
-    return {"model": weights, "optimizer": dict(moments)}
+    return {name: value for name, value in get_model_state_dict(model).items() if name in wanted}
 
 
 def _of_stored(tensors: _Tensors, stored: dict[str, set[str]]) -> dict[str, Any]:
     """The moments that a state has: none for a parameter that no gradient ever reached, as the optimiser had none."""
-    different = sorted(set(tensors["model"]) ^ stored["model"])
+    _refuse_others(tensors["model"], stored)
+    return {name: moments for name, moments in tensors["optimizer"].items() if name in stored["optimizer"]}
+
+
+def _refuse_others(weights: dict[str, Any], stored: dict[str, set[str]]) -> None:
+    different = sorted(weights.keys() ^ stored["model"])
     if different:
         raise ValueError(f"it and the model differ in {len(different)} tensors, such as {different[0]}")
-    return {name: moments for name, moments in tensors["optimizer"].items() if name in stored["optimizer"]}
 
 
 def _place(tensors: _Tensors, model: nn.Module, optimizer: Optimizer) -> None:
@@ -230,13 +276,6 @@ def publish(part: Path, place: Path) -> None:
     _sync(part)
     part.rename(place)
     _sync(place.parent)
-
-
-def _check_sizes(folder: Path, sizes: dict[str, int]) -> None:
-    for name, size in sizes.items():
-        there = (folder / name).stat().st_size
-        if there != size:
-            raise ValueError(f"{name} has {there:,} bytes where {size:,} were written")
 
 
 def _sync(path: Path) -> None:

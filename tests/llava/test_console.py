@@ -93,6 +93,11 @@ def test_model_folder_is_named_and_states_are_not(capsys):
     ]
 
 
+def test_a_state_that_was_better_than_the_last_is_named(capsys):
+    [_, line] = told(capsys, StageDone("tune", Path("a/tune/model"), Path("a/tune/states/step_00000002")))
+    assert "python -m llava export a/tune/states/step_00000002 -o MODEL" in line
+
+
 def test_other_processes_say_nothing(capsys):
     assert told(capsys, STARTED, STEP, StageDone("tune", Path("a")), quiet=True) == []
 

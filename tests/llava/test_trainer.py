@@ -230,6 +230,7 @@ def test_validation_changes_no_weight_and_the_best_state_is_kept(tmp_path, data)
     assert best != 6
     states = settings.output / "tune/states"
     assert sorted(path.name for path in states.iterdir()) == [f"step_{best:08}", "step_00000006"]
+    assert resumed[-1] == StageDone("tune", settings.output / "tune/model", states / f"step_{best:08}")
     assert weights_sha256(settings.output / "tune/model") == weights_sha256(unwatched.output / "tune/model")
 
 
@@ -242,7 +243,7 @@ def test_a_disk_that_is_full_when_the_model_is_written_costs_no_step(tmp_path, d
             resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, before[1]))
 
     try:
-        with pytest.raises(StateError, match=r"align/model could not be written: .*too large.*; the last step"):
+        with pytest.raises(StateError, match=r"align/model could not be written: .*too large.*same command again"):
             train(settings, fill)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
