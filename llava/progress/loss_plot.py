@@ -47,8 +47,14 @@ def plot_losses(output: Path) -> Path:
     for number, stage in enumerate(stages):
         for axes in (above, below):
             axes.axvspan(stage.first, stage.first + stage.steps, color="0.93" if number % 2 else "0.97", lw=0)
-        at_top = ("data", "axes fraction")
-        above.annotate(stage.name, (stage.first, 1), xycoords=at_top, xytext=(4, -12), textcoords="offset points")
+        height = 3 + 11 * (number % 2)  # points above; the names of short stages would meet
+        above.annotate(
+            stage.name,
+            (stage.first, 1),
+            xycoords=("data", "axes fraction"),
+            xytext=(0, height),
+            textcoords="offset points",
+        )
         _draw_losses(above, stage, labelled=number == 0)
         _draw_rates(below, stage)
     above.set_ylabel("loss (nats a supervised token)")
