@@ -75,7 +75,8 @@ class Screen(_Screen):
                 f"{plan.gpu.name}'s {plan.gpu.bf16_flops / 1e12:,.0f} TFLOP/s; validation, saving and starting are not "
                 "in them. State: weights, gradients and AdamW's means of what learns, "
                 + ", ".join(f"{_gb(16 * sum(stage.trained.values()))} in {stage.name}" for stage in plan.stages)
-                + " over all GPUs.",
+                + " over all GPUs. Host memory: a process builds the whole model before it is moved or sharded, "
+                f"{_gb(plan.host_bytes)}, {_gb(plan.host_bytes * plan.gpus)} on a machine with {plan.gpus:,} GPUs.",
                 *(f"warning: {warning}" for warning in plan.warnings),
             ]
         )

@@ -87,6 +87,12 @@ class Plan(NamedTuple):
     warnings: list[str]
 
     @property
+    def host_bytes(self) -> float:
+        """Of all weights in float32, which every process has in its machine's memory when a stage begins."""
+        model = self.model
+        return 4.0 * (model.encoder.weights + model.projector_weights + model.language_model.weights)
+
+    @property
     def gpu_hours(self) -> float:
         return sum(stage.gpu_hours for stage in self.stages)
 

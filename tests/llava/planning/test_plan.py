@@ -113,6 +113,7 @@ def test_encoder_is_frozen_and_the_rest_learns(published):
     assert stage.trained["language_model"] == 13_015_864_320
     width = found.model.encoder.token_width
     assert stage.trained["projector"] == width * 5120 + 3 * 5120**2 + 4 * 5120
+    assert found.host_bytes == pytest.approx(4 * (sum(stage.trained.values()) + stage.frozen["encoder"]))
     assert stage.memory.frozen == 4 * stage.frozen["encoder"] / 8  # float32, on 8 GPUs
 
 
