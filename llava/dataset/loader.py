@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Protocol
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from llava.dataset.batching import deal, pack, pack_row, step_studies
 from llava.dataset.example import BadStudy, BadStudyError, Example, StepBatch
+from llava.dataset.processes import end_with_the_parent, started_deaf
 
 _CHUNK = 8  # studies a reading process hands over at once: several processes work on one step
 _AHEAD = 256  # studies read before they are asked for, at most: 200 MB of three films of 518 pixels and 8 bits
@@ -127,10 +127,11 @@ def _chunks(reader: Reader, shares: Shares, steps: range, workers: int) -> Itera
         num_workers=workers,
         prefetch_factor=max(2, -(-ahead // workers)),
         multiprocessing_context="spawn",  # forking a process that holds a GPU or threads is not safe
-        worker_init_fn=_leave_interrupts_to_the_parent,
+        worker_init_fn=end_with_the_parent,
         generator=torch.Generator(),  # its own, or starting would draw from the generator that dropout draws from
     )
-    iterator = iter(loader)
+    with started_deaf():
+        iterator = iter(loader)
     while True:
         try:
             chunk = next(iterator)
@@ -170,7 +171,3 @@ class _Asked:
 
 def _as_it_is(batch: Sequence[Any]) -> Sequence[Any]:
     return batch
-
-
-def _leave_interrupts_to_the_parent(_: int) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from llava.dataset.example import BadStudy, Example
+from llava.dataset.processes import end_with_the_parent, started_deaf
 from llava.generate.controls import ControlledReader
 
 _WORTH_PROCESSES = 64  # studies; starting processes takes as long as reading some hundreds
@@ -37,14 +37,17 @@ def read_ahead(
     from torch.utils.data import DataLoader
 
     # numpy through pipes, not tensors through shared memory: containers often have but 64 MB of that
-    yield from DataLoader(
+    loader: Any = DataLoader(
         _Groups(reader, groups),  # type: ignore[arg-type]  # a list is all that it needs
         batch_size=None,
         collate_fn=_as_it_is,
         num_workers=workers,
         multiprocessing_context="spawn",  # forking a process that holds a GPU or threads is not safe
-        worker_init_fn=_leave_interrupts_to_the_parent,
+        worker_init_fn=end_with_the_parent,
     )
+    with started_deaf():
+        iterator = iter(loader)
+    yield from iterator
 
 
 class _Groups:
@@ -61,7 +64,3 @@ class _Groups:
 
 def _as_it_is(batch: list[Any]) -> list[Any]:
     return batch
-
-
-def _leave_interrupts_to_the_parent(_: int) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
