@@ -16,6 +16,7 @@ import numpy as np
 from eval.chexbert.csv_file import write_labels
 from eval.config import METRICS, ScoreConfig
 from eval.console import Screen
+from eval.generated_by import generated_by
 from eval.label_rows import LabelFile, Labelled, RowSource
 from eval.measures import (
     Measured,
@@ -95,6 +96,7 @@ class _Run:
         started = time.monotonic()
         wanted = self._wanted()
         pairs = self._pairs()
+        generator = generated_by(config.predictions, encoding=config.encoding)
         config.output.mkdir(parents=True, exist_ok=True)
         async with self._engine() as engine:
             await self._measure(pairs.studies, wanted, engine)
@@ -103,7 +105,7 @@ class _Run:
             with screen.waiting("bootstrap"):
                 scores = build_scores(pairs, columns, self._measured, self._not_computed, resampling, iid=config.iid)
             views = [] if config.no_texts else await self._worst(pairs.studies, columns)
-        self._write(scores, columns, views)
+        self._write(scores | {"generated_by": generator}, columns, views)
         screen.scores(scores, config.output, time.monotonic() - started)
         return self._exit_code(scores)
 

@@ -49,7 +49,7 @@ def build_scores(
     *,
     iid: bool,
 ) -> dict[str, Any]:
-    """Everything `scores.json` holds; see the keys.
+    """Everything `scores.json` holds but for `generated_by`; see the keys.
 
     Args:
         columns: the per-study table.

@@ -120,7 +120,7 @@ def generate_reports(
     limit: Annotated[int | None, typer.Option(help="The table's first so many.", rich_help_panel=_INPUT)] = None,
     control: Annotated[
         Control | None,
-        typer.Option(help="Blind it: other patients' films, black films, no prior report.", rich_help_panel=_INPUT),
+        typer.Option(help="Blind it: other patients' films, grey films, no prior report.", rich_help_panel=_INPUT),
     ] = None,
     skip_guards: Annotated[
         list[str] | None,

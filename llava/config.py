@@ -239,6 +239,16 @@ class TrainSettings(_Settings):
         return stages
 
     @model_validator(mode="after")
+    def _best_states_are_measured(self) -> Self:
+        saved, measured = self.checkpoints.every_steps, self.validation.every_steps
+        if self.checkpoints.keep_best and measured is not None and measured % saved:
+            raise ValueError(
+                f"validation.every_steps = {measured} is no multiple of checkpoints.every_steps = {saved}: losses of "
+                "steps without a state cannot choose the best one; change either, or set checkpoints.keep_best = 0"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _quantized_needs_lora(self) -> Self:
         if self.language_model.quantize is not None:
             bare = [stage.name for stage in self.stages if "language_model" in stage.train and stage.lora is None]

@@ -102,6 +102,7 @@ def _begin(settings: TrainSettings, parallel: Parallel, stop: StopRequest, tell:
         record.identify("the prompt", load_report_prompt(data.prompt).sha256)
         record.identify("data.train", file_sha256(data.train))
         if data.validation is not None:
+            record.identify("data.validation", file_sha256(data.validation))  # or losses would not compare
             apart = StudyTable.open(data.validation, cache=cache, need_findings=True, root=data.root)
             if shared := patients_in_both(table, apart):
                 raise ValueError(
@@ -197,6 +198,8 @@ class _Stage:
             grad_norm = parallel.clip(self.prepared, stage.max_grad_norm)
             self._refuse_nonfinite(mean_loss, grad_norm, step, total)
             parallel.step(self.optimizer)
+        if parallel.device.type == "cuda":
+            torch.cuda.synchronize(parallel.device)  # or the optimiser's time would be in no step's
         self.run.tell(
             StepDone(
                 stage=stage.name,

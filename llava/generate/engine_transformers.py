@@ -64,7 +64,9 @@ class TransformersEngine:
             ids_BT[row, longest - example.num_tokens :] = torch.from_numpy(example.input_ids_T)
             mask_BT[row, longest - example.num_tokens :] = 1
         images = [image for example in examples for image in example.images]
-        with _generation_config(self._model, self._config(max(rooms))), self._autocast():
+        # a synced process goes on until the last one is done, and its cache must have room for that
+        most = decoding.max_new_tokens if self._synced else max(rooms)
+        with _generation_config(self._model, self._config(most)), self._autocast():
             whole_BT: Tensor = self._model.generate(
                 input_ids=ids_BT.to(self._device),
                 attention_mask=mask_BT.to(self._device),

@@ -72,10 +72,11 @@ def memory_per_gpu(
     width_bytes = 2 if compute.precision == "bfloat16" else 4
     trained = sum(trained_weights(model, stage).values())
     frozen = frozen_weights(model, stage)
-    # of frozen weights the language model's alone are held in computing precision (`llava.training.parts`)
-    frozen_bytes = 4.0 * (frozen["encoder"] + frozen["projector"]) + width_bytes * frozen["language_model"]
+    # of frozen weights the language model's alone are held in computing precision, and by DeepSpeed none
+    held_bytes = 4 if compute.parallel == "deepspeed" else width_bytes
+    frozen_bytes = 4.0 * (frozen["encoder"] + frozen["projector"]) + held_bytes * frozen["language_model"]
     if settings.language_model.quantize is not None and frozen["language_model"]:
-        frozen_bytes -= (width_bytes - _NF4_BYTES) * language_model.product_weights
+        frozen_bytes -= (held_bytes - _NF4_BYTES) * language_model.product_weights
     if sharded:
         layer = language_model.product_weights / language_model.layers
         embeddings = language_model.vocab_size * language_model.width

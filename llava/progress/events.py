@@ -27,7 +27,8 @@ class StepDone:
     step: counted from 1 when done. loss: mean cross-entropy of the step's supervised tokens, in nats; NaN where
     none of its studies could be used. useful_tokens: of
     studies, images included; computed_tokens: with what was computed beside them (padding, dummy rows). lengths2: sum
-    of the squared lengths of the studies, what attention costs. seconds: since the step before. bad_studies: of this
+    of the squared lengths of the studies, what attention costs. seconds: of reading and
+    computing it; saving and validation are not in it. bad_studies: of this
     step. memory_bytes: most that was held on the device by this process, None where it is not known.
     """
 

@@ -10,7 +10,7 @@ import json
 import math
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ _NAMES = {
     StageDone: "stage_done",
 }
 _SHOWN = ("loss", "grad_norm", "studies_per_s", "useful_tokens_per_s", "mfu", "mfu_encoder", "mfu_language_model",
-          "hfu", "pad_share", "wait_share", "memory_bytes", "bad_studies", "cut_studies")  # fmt: skip
+          "hfu", "pad_share", "wait_share", "memory_bytes", "eta_s", "bad_studies", "cut_studies")  # fmt: skip
 
 
 class Journal:
@@ -43,6 +43,7 @@ class Journal:
         self._folder = settings.output
         self._settings = settings
         self._sinks = make_sinks(settings)
+        self._untold = (0, 0)  # bad and cut studies of steps without a row, which count into the next row
 
     def tell(self, event: Event, reading: Reading | None = None) -> None:
         """reading: of a step, the meter's."""
@@ -51,10 +52,15 @@ class Journal:
             _drop_beyond(self._folder / LOG_NAME, event.stage, event.first_step)
             for sink in self._sinks:
                 sink.begin(event.stage, event.first_step)
+        if isinstance(event, StepDone):
+            bad, cut = self._untold
+            event = replace(event, bad_studies=event.bad_studies + bad, cut_studies=event.cut_studies + cut)
+            if event.step % self._settings.logging.every_steps:
+                self._untold = (event.bad_studies, event.cut_studies)
+                return
+            self._untold = (0, 0)
         row = {"event": _NAMES[type(event)], "time": datetime.now(UTC).isoformat(timespec="seconds")}
         row |= asdict(event) | ({} if reading is None else reading._asdict())
-        if isinstance(event, StepDone) and event.step % self._settings.logging.every_steps:
-            return
         with (self._folder / LOG_NAME).open("a", encoding="utf-8") as file:
             file.write(json.dumps(_plain(row), allow_nan=False) + "\n")
         if isinstance(event, StepDone | Validated):

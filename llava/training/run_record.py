@@ -40,7 +40,11 @@ _FREE = (
     "compute.liger",
     "compute.device",
     "checkpoints",
-    "validation",
+    "validation.every_steps",
+    "validation.generate",
+    "validation.controls",
+    "validation.max_new_tokens",
+    "validation.metrics",
     "logging",
     "cost",
 )

@@ -97,6 +97,7 @@ def test_override_may_open_a_table_that_the_file_lacks(write):
         ({"stages.tune.name": "Tune it"}, r"stages\.1\.name = 'Tune it'"),
         ({"validation.controls": ["upside_down"]}, r"validation\.controls\.0 = 'upside_down'"),
         ({"seed": -1}, r"seed = -1"),
+        ({"checkpoints.every_steps": 40, "validation.every_steps": 60}, r"every_steps = 60 is no multiple of .* = 40"),
     ],
 )
 def test_wrong_settings_are_named_with_what_is_allowed(write, overrides, match):

@@ -311,6 +311,14 @@ def test_a_run_goes_on_with_its_own_settings_and_things_alone(tmp_path, data):
     other_table = with_rows(data, tmp_path, s3={"findings": "No effusion."})
     with pytest.raises(RecordError, match=r"data\.train is not what this run began with"):
         train(make_settings(output, other_table, ONE_STEP), lambda _: None)
+    validated = tmp_path / "validated"
+    train(make_settings(validated, data, ONE_STEP, data={"validation": str(data.validation)}), lambda _: None)
+    other = tmp_path / "other.jsonl"
+    write_rows(other, read_rows(data.validation)[:-1])
+    with pytest.raises(RecordError, match=r"data\.validation is not what this run began with"):
+        train(make_settings(validated, data, ONE_STEP, data={"validation": str(other)}), lambda _: None)
+    with pytest.raises(RecordError, match=r"validation\.studies: 0, now 2"):
+        train(make_settings(output, data, ONE_STEP, validation={"studies": 2}), lambda _: None)
     # where things are, how they are computed and what is kept may change, and stages may follow
     moved = data._replace(table=tmp_path / "moved.jsonl")
     moved.table.write_bytes(data.table.read_bytes())

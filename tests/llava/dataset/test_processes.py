@@ -102,7 +102,9 @@ def test_readers_end_when_their_parent_is_killed_even_in_the_middle_of_a_study(t
     )
     (tmp_path / "apart.py").write_text(script)
     path = os.pathsep.join([str(Path(__file__).parents[3]), os.environ.get("PYTHONPATH", "")])
-    with subprocess.Popen([sys.executable, str(tmp_path / "apart.py")], env=os.environ | {"PYTHONPATH": path}) as parent:
+    with subprocess.Popen(
+        [sys.executable, str(tmp_path / "apart.py")], env=os.environ | {"PYTHONPATH": path}
+    ) as parent:
         assert until(lambda: log.exists() and log.read_text().endswith("\n"), 60)
         reader = int(log.read_text())
         assert reader != parent.pid

@@ -105,6 +105,21 @@ def test_an_answer_stays_within_the_context_whatever_room_others_of_its_batch_ha
     assert [answer.finish_reason for answer in answers] == ["length", "length"]
 
 
+def test_a_process_that_waits_for_others_has_a_cache_for_their_longest_answer(built, examples, monkeypatch):
+    rooms: list[int] = []
+
+    def generate(*, input_ids: torch.Tensor, **_: object) -> torch.Tensor:
+        """The real one needs several processes."""
+        rooms.append(built.model.generation_config.max_new_tokens)
+        return input_ids
+
+    monkeypatch.setattr(built.model, "generate", generate)
+    for synced in (False, True):
+        narrow = TransformersEngine(built.model, built.processor, device="cpu", synced=synced)
+        narrow.generate(examples[:1], Decoding(10**6))
+    assert rooms[0] < rooms[1] == 10**6
+
+
 def test_a_language_models_own_generation_config_has_no_say_and_stays(engine, built, examples):
     plain = engine.generate(examples, Decoding(12))
     own = built.model.generation_config

@@ -161,6 +161,16 @@ def test_every_steps_thins_the_rows(settings):
     assert rows(settings())[-1]["event"] == "validated", "what is rare is never left out"
 
 
+def test_studies_that_were_left_out_count_in_the_next_row(settings):
+    journal = Journal(settings(every_steps=3))
+    journal.tell(STARTED)
+    for step in range(1, 7):
+        journal.tell(replace(STEP, step=step, bad_studies=step, cut_studies=1), READING)
+    journal.close()
+    told = [(row["bad_studies"], row["cut_studies"]) for row in rows(settings()) if row["event"] == "step"]
+    assert told == [(1 + 2 + 3, 3), (4 + 5 + 6, 3)]
+
+
 def tensorboard(settings, stage):
     found = EventAccumulator(str(settings.output / "tensorboard" / stage))
     found.Reload()
