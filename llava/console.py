@@ -48,7 +48,7 @@ class Screen(_Screen):
             f"language model: {count(model.language_model.weights)} weights in {model.language_model.layers} layers of "
             f"width {model.language_model.width:,}, context {plan.context:,} tokens, "
             f"{size(model.language_model.kv_bytes())} of cache a token",
-            _source(plan),
+            data_source(plan),
         ):
             self.lines([line])
         self.lines([""])
@@ -166,14 +166,15 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60:,} h {minutes % 60} min"
 
 
-def _source(plan: Plan) -> str:
+def data_source(plan: Plan) -> str:
+    """Whether the plan reckons with a table's studies or with assumed ones."""
     mean = plan.mix.kind
     if plan.counted:
         return f"data: {mean.studies:,} studies of {plan.table}, their tokens estimated from the length of their texts"
     missing = "" if plan.table.exists() else f"{plan.table} does not exist; "
     return (
         f"data: {missing}assumed are {mean.studies:,} studies of {mean.images:.0f} images and {mean.tokens:,.0f} "
-        "tokens (--studies, --images, --text-tokens)"
+        "tokens (train-llava's --studies, --images, --text-tokens)"
     )
 
 

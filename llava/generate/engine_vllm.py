@@ -107,8 +107,8 @@ def require_vllm() -> None:
     """
     if importlib.util.find_spec("vllm") is None:
         raise ValueError(
-            "engine vllm needs the vllm package (pip install 'carina-cxr[train,vllm]'); without it, --engine "
-            "transformers"
+            "engine vllm needs the vllm package: pip install 'carina-cxr[train,vllm]'; without it "
+            "generate-reports writes with --engine transformers"
         )
 
 

@@ -10,7 +10,7 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -41,7 +41,7 @@ def sweep(file: Path, screen: Screen, *, output: Path | None, plan: bool) -> int
     """
     settings = load_sweep(file, output)
     if plan:
-        screen.table(("run", "encoder", "image tokens", "weights learning", "GPU-hours"), _plans(settings))
+        _show_plan(settings, screen)
         return _OK
     settings.output.mkdir(parents=True, exist_ok=True)
     with locked(settings.output):
@@ -125,18 +125,24 @@ def _refuse_shared_patients(settings: SweepSettings) -> None:
         )
 
 
-def _plans(settings: SweepSettings) -> Iterator[tuple[str, ...]]:
-    from llava.console import count
+def _show_plan(settings: SweepSettings, screen: Screen) -> None:
+    from llava.console import count, data_source
     from llava.planning.plan import plan
 
-    total = 0.0
-    for run in settings.runs:
-        found = plan(settings.training(run))
-        total += found.gpu_hours
+    plans = [plan(settings.training(run)) for run in settings.runs]
+    rows: list[tuple[str, ...]] = []
+    for run, found in zip(settings.runs, plans, strict=True):
         learning = max(sum(stage.trained.values()) for stage in found.stages)
         tokens = f"{found.model.encoder.num_tokens:,}"
-        yield run.name, run.encoder.name, tokens, count(learning), f"{found.gpu_hours:,.4g}"
-    yield f"{len(settings.runs)} runs", "", "", "", f"{total:,.4g}"
+        rows.append((run.name, run.encoder.name, tokens, count(learning), f"{found.gpu_hours:,.4g}"))
+    rows.append((f"{len(plans)} runs", "", "", "", f"{sum(found.gpu_hours for found in plans):,.4g}"))
+    screen.table(("run", "encoder", "image tokens", "weights learning", "GPU-hours"), rows)
+    told: dict[str, list[str]] = {}  # what holds for several runs is said once
+    for run, found in zip(settings.runs, plans, strict=True):
+        for line in (data_source(found), *(f"warning: {warning}" for warning in found.warnings)):
+            told.setdefault(line, []).append(run.name)
+    for line, names in told.items():
+        screen.say(f"{', '.join(names)}: {line}")
 
 
 def _set(key: str, value: Any) -> tuple[str, str]:

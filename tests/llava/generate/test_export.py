@@ -101,7 +101,7 @@ def test_a_merged_model_in_bfloat16_keeps_its_rotary_frequencies(adapted, model_
 
 def test_adapters_make_it_another_model_and_vllm_is_told_to_have_them_merged(adapted, model_folder):
     assert weights_key(adapted[0]) != weights_key(model_folder)
-    with pytest.raises(ValueError, match=r"has LoRA adapters beside its weights.*python -m llava export"):
+    with pytest.raises(ValueError, match=r"has LoRA adapters beside its weights.*python -m llava export .+ -o MERGED"):
         require_merged(adapted[0])
     require_merged(model_folder)
 

@@ -139,7 +139,10 @@ def test_a_plan_sums_the_gpu_hours_and_runs_nothing(folder: Path) -> None:
     *runs, total = (line.split() for line in found.stdout.splitlines()[1:])
     assert [words[0] for words in runs] == ["rad_dino", "mi2_1k", "mi2_lost"]
     assert float(total[-1]) == pytest.approx(sum(float(words[-1]) for words in runs), rel=0.01)
+    assert "rad_dino, mi2_1k, mi2_lost: data: 8 studies of train.jsonl" in found.stderr
     assert not (folder / "out").exists()
+    (folder / "train.jsonl").unlink()
+    assert "train.jsonl does not exist; assumed are 1,000,000 studies of 3 images" in run_sweep(folder, "--plan").stderr
 
 
 def test_runs_can_differ_in_their_encoder_only(tmp_path: Path) -> None:
@@ -172,6 +175,18 @@ def test_commands_carry_the_settings() -> None:
     assert any('"accept_licence" = true' in word for word in train)
     assert generate[generate.index("--max-new-tokens") + 1] == "300"
     assert score[-2:] == ("--seed", "3")
+
+
+def test_the_tiny_sweep_reads_what_the_demo_makes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)  # where make demo-train and the README's commands run
+    sweep = load_sweep(Path("examples/tiny_sweep.toml"))
+    made = Path("demo_train/data")
+    assert sweep.test.studies == made / "test.jsonl"
+    for run in sweep.runs:
+        data = sweep.training(run).data
+        assert (data.train, data.validation) == (made / "train.jsonl", made / "validation.jsonl")
+        assert sweep.training(run).language_model.path == "demo_train/language_model"
+        assert sweep.training(run).encoder.weights == "tiny"
 
 
 def test_another_encoder_metric_or_decoding_is_another_run_and_logging_is_not() -> None:
