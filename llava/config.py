@@ -17,7 +17,8 @@ Part = Literal["projector", "language_model", "encoder"]
 PARTS: tuple[Part, ...] = ("encoder", "projector", "language_model")
 Control = Literal["shuffled_images", "blank_images", "no_prior_report"]
 _Positive = Annotated[int, Field(ge=1)]
-_Rate = Annotated[float, Field(gt=0)]
+_Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+_Beta = Annotated[float, Field(ge=0, lt=1)]
 _Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -60,7 +61,7 @@ class RopeSettings(_Settings):
     Vicuna's 4,096. The same for every encoder, or a comparison of encoders is one of context lengths too."""
 
     type: Literal["linear"] = "linear"
-    factor: Annotated[float, Field(ge=1)] = 1.0
+    factor: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 1.0
 
 
 class LanguageModelSettings(_Settings):
@@ -109,8 +110,16 @@ class LoraSettings(_Settings):
 
     rank: _Positive = 128
     alpha: _Positive = 256
-    dropout: _Share = 0.05
-    targets: tuple[str, ...] = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.05  # 1 would let nothing through to learn from
+    targets: Annotated[tuple[str, ...], Field(min_length=1)] = (
+        "q_proj",
+        "k_proj",
+        "v_proj",
+        "o_proj",
+        "gate_proj",
+        "up_proj",
+        "down_proj",
+    )
 
 
 class StageSettings(_Settings):
@@ -130,10 +139,10 @@ class StageSettings(_Settings):
     learning_rates: dict[Part, _Rate] = Field(default_factory=dict)
     schedule: Literal["cosine", "constant"] = "cosine"
     warmup_ratio: _Share = 0.03
-    weight_decay: Annotated[float, Field(ge=0)] = 0.0
-    betas: tuple[float, float] = (0.9, 0.999)
+    weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    betas: tuple[_Beta, _Beta] = (0.9, 0.999)
     epsilon: _Rate = 1e-8
-    max_grad_norm: _Rate = 1.0
+    max_grad_norm: Annotated[float, Field(gt=0)] = 1.0  # inf clips nothing
     lora: LoraSettings | None = None
 
     @model_validator(mode="after")
@@ -218,7 +227,7 @@ class TrainSettings(_Settings):
     """One run of `train-llava`."""
 
     output: Path
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0  # what torch takes
     encoder: EncoderSettings
     language_model: LanguageModelSettings
     projector: ProjectorSettings = ProjectorSettings()

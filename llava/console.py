@@ -91,6 +91,7 @@ class TrainingView:
         self._task: TaskID | None = None
         self._said_s = -_EVERY_S
         self._steps = 0
+        self._cut = 0  # prior reports
 
     def __enter__(self) -> TrainingView:
         self._bar.start()
@@ -115,6 +116,12 @@ class TrainingView:
                     f"{event.stage}: its validation loss was lower in {event.better}; for the model of that, "
                     f"python -m llava export {event.better} -o MODEL"
                 )
+            if event.bad_studies:
+                listed = event.folder.parents[1] / "failures.jsonl"
+                self._screen.say(f"{event.bad_studies:,} studies could not be used and were left out: {listed}")
+            if self._cut:
+                self._screen.say(f"{self._cut:,} times a prior report was shortened to fit the context")
+                self._cut = 0
 
     def _start(self, event: StageStarted) -> None:
         self._steps = event.steps
@@ -130,7 +137,9 @@ class TrainingView:
 
     def _step(self, event: StepDone, reading: Reading) -> None:
         mfu = "" if reading.mfu is None else f", MFU {reading.mfu:.1%}"
-        now = f"loss {event.loss:.4f}, {reading.studies_per_s:,.2f} studies/s{mfu}, {duration(reading.eta_s)} left"
+        self._cut += event.cut_studies
+        loss = f"loss {event.loss:.4f}" if event.supervised_tokens else "no study of it could be used"
+        now = f"{loss}, {reading.studies_per_s:,.2f} studies/s{mfu}, {duration(reading.eta_s)} left"
         if self._task is not None:
             self._bar.update(self._task, completed=event.step, now=now)
         due = time.monotonic() - self._said_s >= _EVERY_S or event.step == self._steps

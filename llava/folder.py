@@ -105,7 +105,7 @@ def load_model(
         logger.warning("%s: %s", folder, expected.fingerprint.note)
     alone = encoder_of(config.vision, _tower_of_shards(folder))  # apart from the model, in float32 on the CPU
     refuse_another(folder / _ENCODER_FILE, expected, record_of(alone, config.vision, whole=False))
-    processor = _processor(folder)
+    processor = read_processor(folder)
     _check_processor(folder, processor, config)
     record = _read_json(folder / _RUN_FILE)
     loader: Any = CxrLlavaForConditionalGeneration  # its from_pretrained gives a report too when asked
@@ -125,7 +125,7 @@ def load_model(
 
 
 def find_model(path: Path) -> Path:
-    """A model folder: the path itself, or that of the last finished stage of a run's output folder.
+    """A model folder: the path itself, or that of the last stage of a finished run's output folder.
 
     Raises:
         ValueError: there is none.
@@ -134,14 +134,19 @@ def find_model(path: Path) -> Path:
         return path
     stages = _stages(path) if (path / _RUN_FILE).is_file() else []
     for stage in reversed(stages):
-        if (path / stage / "model" / _ENCODER_FILE).is_file():
-            return path / stage / "model"
+        model = path / stage / "model"
+        if (model / _ENCODER_FILE).is_file():
+            if stage != stages[-1]:
+                raise ValueError(
+                    f"{path} is not finished: stage {stages[-1]} is not done; for the model of stage {stage} give {model}"
+                )
+            return model
     if (path / "state.json").is_file():
         raise ValueError(f"{path} is a training state: python -m llava export {path} -o MODEL, then give MODEL")
     raise ValueError(
         f"no model at {path}: it has no {_ENCODER_FILE}"
         + (f", and no stage of its run ({', '.join(stages)}) is done yet" if stages else "")
-        + "; give a model folder, or a run's output folder whose first stage is done"
+        + "; give a model folder, or the output folder of a finished run"
     )
 
 
@@ -180,14 +185,19 @@ def _stages(output: Path) -> list[str]:
         raise ValueError(f"{output / _RUN_FILE} is not of a run of train-llava: it has no {error}") from None
 
 
-def _processor(folder: Path) -> CxrLlavaProcessor:
+def read_processor(folder: Path) -> CxrLlavaProcessor:
+    """A model folder's processor.
+
+    Raises:
+        ValueError: a file of it is missing or damaged.
+    """
     _read_json(folder / "generation_config.json")  # which transformers would replace by defaults, were it damaged
-    for file in folder.glob("tokenizer*.json"):
+    for file in {*folder.glob("tokenizer*.json"), folder / "tokenizer_config.json"}:
         _read_json(file)
     try:
         return CxrLlavaProcessor.from_pretrained(folder)
-    except ValueError:
-        raise
+    except ValueError as error:
+        raise ValueError(f"{folder}: {_first_line(error)}") from None
     except Exception as error:  # tokenizers has errors of its own, without a common base
         raise ValueError(f"{folder}: its tokenizer is damaged: {_first_line(error)}; copy it again") from None
 

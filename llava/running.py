@@ -55,7 +55,14 @@ def exit_code(screen: Screen, run: Callable[[], int], remains: str = "nothing wa
     """
     try:
         return run()
-    except (ValueError, FileNotFoundError, FileExistsError, NotADirectoryError, PermissionError) as error:
+    except (
+        ValueError,
+        FileNotFoundError,
+        FileExistsError,
+        IsADirectoryError,
+        NotADirectoryError,
+        PermissionError,
+    ) as error:
         named = isinstance(error, OSError) and error.filename
         screen.error(f"{error.filename}: {error.strerror}" if named else str(error))  # type: ignore[union-attr]
         return EXIT_USE

@@ -8,6 +8,7 @@ state to the same weights, bit for bit.
 from __future__ import annotations
 
 import contextlib
+import logging
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -22,7 +23,7 @@ from llava.dataset.batching import steps_per_epoch
 from llava.dataset.example import StepBatch
 from llava.dataset.loader import step_batches
 from llava.dataset.reading import StudyReader
-from llava.dataset.table import StudyTable, patients_in_both
+from llava.dataset.table import StudyTable, patients_in_both, say_ignored, studies_in_both, without_patient
 from llava.packed_attention import check_isolation
 from llava.progress.events import Event, StageDone, StageStarted, StateSaved, StepDone, Validated
 from llava.training.kernels import use_kernels
@@ -30,7 +31,7 @@ from llava.training.lock import locked
 from llava.training.objective import supervised_loss
 from llava.training.optim import build_optimizer, learning_rates, set_rates
 from llava.training.parallel import Parallel
-from llava.training.run_record import RunRecord, file_sha256
+from llava.training.run_record import RunRecord, table_sha256
 from llava.training.stage_model import stage_model, write_stage_model
 from llava.training.starting_model import model_folder
 from llava.training.state import States
@@ -39,6 +40,8 @@ from llava.training.stop import StoppedError, StopRequest
 from llava.training.together import on_first
 from llava.validation import validate
 from prompts.report_prompt import load_report_prompt
+
+logger = logging.getLogger(__name__)
 
 
 class NonFiniteError(ValueError):
@@ -100,20 +103,38 @@ def _begin(settings: TrainSettings, parallel: Parallel, stop: StopRequest, tell:
     def compare() -> RunRecord:
         record = RunRecord(settings.output, settings)
         record.identify("the prompt", load_report_prompt(data.prompt).sha256)
-        record.identify("data.train", file_sha256(data.train))
+        record.identify("data.train", table_sha256(data.train))
         if data.validation is not None:
-            record.identify("data.validation", file_sha256(data.validation))  # or losses would not compare
+            record.identify("data.validation", table_sha256(data.validation))  # or losses would not compare
             apart = StudyTable.open(data.validation, cache=cache, need_findings=True, root=data.root)
-            if shared := patients_in_both(table, apart):
-                raise ValueError(
-                    f"{len(shared):,} patients are in both {data.train} and {data.validation}, such as {shared[0]}: "
-                    "what is learnt of one would be judged by the same; split by patient"
-                )
+            _refuse_shared(table, apart, settings)
+            say_ignored(apart)
+        say_ignored(table)
         return record
 
     record = on_first(parallel, compare)
     bad = BadStudies(settings.output / "failures.jsonl", data, len(table), parallel)
     return _Run(settings, parallel, stop, tell, table, bad, record)
+
+
+def _refuse_shared(table: StudyTable, apart: StudyTable, settings: TrainSettings) -> None:
+    """What is learnt of a patient must not be judged by the same."""
+    both = f"in both {settings.data.train} and {settings.data.validation}"
+    for what, shared in (("patients", patients_in_both(table, apart)), ("studies", studies_in_both(table, apart))):
+        if shared:
+            raise ValueError(
+                f"{len(shared):,} {what} are {both}, such as {shared[0]}: what is learnt of one would be judged by the "
+                "same; split by patient"
+            )
+    for one, path in ((table, settings.data.train), (apart, settings.data.validation)):
+        if unknown := without_patient(one):
+            logger.warning(
+                "%s: %d of %d studies have no patient_id: whether a patient of theirs is %s cannot be seen",
+                path,
+                unknown,
+                len(one),
+                both,
+            )
 
 
 class _Stage:
@@ -288,7 +309,7 @@ class _Stage:
         on_first(self.parallel, write)
         best = self.states.best() if self.settings.checkpoints.keep_best else None
         better = best.folder if best is not None and best.step < self.steps else None
-        self.run.tell(StageDone(self.stage.name, folder, better))
+        self.run.tell(StageDone(self.stage.name, folder, len(self.run.bad), better))
 
 
 def _memory_bytes(device: torch.device) -> int | None:

@@ -51,6 +51,9 @@ class BadStudies:
         whole, _, self._torn = text.rpartition("\n")  # of a write that a full disk cut short
         self._known = {json.loads(line)["study_id"] for line in whole.splitlines() if line.endswith("}")}
 
+    def __len__(self) -> int:
+        return len(self._known)
+
     def add(self, bad: Sequence[BadStudy], *, stage: str, step: int) -> None:
         """Note this process's bad studies of a step.
 
@@ -69,6 +72,11 @@ class BadStudies:
                     file.write("\n")
                     self._torn = ""
                 file.writelines(json.dumps({"stage": stage, "step": step, **one._asdict()}) + "\n" for one in new)
+        if len(self._known) == self._num_studies:
+            raise TooManyBadError(
+                f"stage {stage}, step {step}: none of the {self._num_studies:,} studies can be used, so nothing is "
+                f"learnt; {self._path} says why"
+            )
         if len(self._known) > self._data.max_bad_share * self._num_studies:
             raise TooManyBadError(
                 f"stage {stage}, step {step}: {len(self._known):,} of {self._num_studies:,} studies cannot be used, "

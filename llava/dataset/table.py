@@ -8,6 +8,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
+import logging
 import shutil
 import tempfile
 from bisect import bisect_right
@@ -25,6 +26,8 @@ from numpy.typing import NDArray
 from llava.dataset.table_rows import COLUMNS, read_batches
 from studies.records import GenerationStudy
 from studies.tables import InputError
+
+logger = logging.getLogger(__name__)
 
 _FORMAT = 1  # of the files below; another number converts anew
 _ROWS, _NUMBERS, _FACTS = "studies.arrow", "numbers.npy", "facts.json"
@@ -131,6 +134,29 @@ def patients_in_both(a: StudyTable, b: StudyTable) -> list[str]:
     """
     ours, theirs = (pc.drop_null(pc.unique(table._column("patient_id"))) for table in (a, b))
     return sorted(ours.filter(pc.is_in(ours, value_set=theirs)).to_pylist())
+
+
+def studies_in_both(a: StudyTable, b: StudyTable) -> list[str]:
+    """Study ids of both tables, sorted."""
+    ours = a._column("study_id")
+    return sorted(ours.filter(pc.is_in(ours, value_set=b._column("study_id").combine_chunks())).to_pylist())
+
+
+def without_patient(table: StudyTable) -> int:
+    """How many studies do not say whose they are."""
+    count: int = table._column("patient_id").null_count
+    return count
+
+
+def say_ignored(table: StudyTable) -> None:
+    """Warn of columns that nothing reads: one of them may be a misspelt one."""
+    if table.ignored_columns:
+        logger.warning(
+            "%s: columns that are not read: %s; read are %s",
+            table.source.name,
+            ", ".join(table.ignored_columns),
+            ", ".join(COLUMNS),
+        )
 
 
 def _files(source: Path, given: str) -> list[Path]:

@@ -13,6 +13,7 @@ Everything that a study is asked (indication, comparison, ...) stays its own.
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import replace
@@ -32,6 +33,8 @@ from studies.records import GenerationStudy
 if TYPE_CHECKING:
     from llava.processor import CxrLlavaProcessor
 
+logger = logging.getLogger(__name__)
+
 _TRIES = 50  # random donors before all are looked at
 
 
@@ -46,6 +49,13 @@ class ControlledTable:
         self.control = control
         self.refused: frozenset[int] = frozenset()
         if control == "shuffled_images":
+            if unknown := sum(study.patient_id is None for study in studies):
+                logger.warning(
+                    "shuffled_images: %d of %d studies have no patient_id, so that they may be given films of their "
+                    "own patient: the control is then less blind than it says",
+                    unknown,
+                    len(studies),
+                )
             donors = shuffled(studies, seed=seed)
             self.refused = frozenset(place for place, films in enumerate(donors) if films is None)
             studies = [

@@ -13,9 +13,10 @@ from typing import Literal
 
 from llava.folder import find_model, save_model
 from llava.generate.loading import has_adapter, load_merged
+from llava.generate.record import read_record
 from llava.generate.settings import Place
 from llava.generate.vllm_layout import write_vllm_layout
-from llava.training.adapters import FOLDER
+from llava.training.adapters import FOLDER, refuse_lost_adapter
 from llava.training.run_record import file_sha256
 from llava.training.stage_model import write_model_of_state
 from llava.training.state import is_state
@@ -47,6 +48,7 @@ def export(checkpoint: Path, output: Path, *, layout: Layout = "vllm") -> Path:
         if is_state(checkpoint):
             write_model_of_state(checkpoint, of_state)
         source = of_state if of_state.exists() else find_model(checkpoint)
+        refuse_lost_adapter(source, read_record(source / "run.json"))
         output.parent.mkdir(parents=True, exist_ok=True)
         _merge(source, part) if has_adapter(source) else _link(source, part)
         if layout == "vllm":

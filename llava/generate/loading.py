@@ -9,7 +9,7 @@ from torch import nn
 
 from llava.folder import Loaded, load_model, weights_hash
 from llava.generate.settings import Place
-from llava.training.adapters import FOLDER, load_adapter, merge_adapter
+from llava.training.adapters import FOLDER, load_adapter, merge_adapter, refuse_lost_adapter
 from llava.training.run_record import file_sha256
 
 
@@ -20,7 +20,9 @@ def load_merged(folder: Path, place: Place) -> Loaded:
         ValueError: the checkpoint or its adapters are damaged, or not what they say.
     """
     if not has_adapter(folder):
-        return load_model(folder, dtype=place.dtype, device=place.device)
+        loaded = load_model(folder, dtype=place.dtype, device=place.device)
+        refuse_lost_adapter(folder, loaded.record)
+        return loaded
     loaded = load_model(folder)  # float32: rounded weights would lose small adapters
     model: nn.Module = loaded.model
     load_adapter(model, folder / FOLDER)

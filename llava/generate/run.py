@@ -50,7 +50,7 @@ def generate_reports(settings: GenerateSettings, screen: Screen) -> int:
     except ValueError as error:  # settings, table, checkpoint, the output of another run, a study where none may fail
         screen.error(str(error))
         return EXIT_USE
-    except (FileNotFoundError, FileExistsError, NotADirectoryError, PermissionError) as error:
+    except (FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError, PermissionError) as error:
         screen.error(f"{error.filename}: {error.strerror}" if error.filename else str(error))
         return EXIT_USE
     except (OSError, RuntimeError) as error:  # the disk; a reading process that died; a GPU that is full
@@ -80,16 +80,16 @@ class _Prepared:
 
 def _prepare(settings: GenerateSettings) -> _Prepared:
     """All that is known before a model is loaded."""
-    from llava.dataset.table import StudyTable
-    from llava.folder import find_model, read_encoder_record
+    from llava.dataset.table import StudyTable, say_ignored
+    from llava.folder import find_model, read_encoder_record, read_processor
     from llava.generate.loading import weights_key
-    from llava.processor import CxrLlavaProcessor
 
     where = place(settings.device, settings.dtype)
     folder = find_model(settings.checkpoint)
-    processor = CxrLlavaProcessor.from_pretrained(folder)
+    processor = read_processor(folder)
     cache = settings.output.parent / ".carina"
     table = StudyTable.open(settings.studies, cache=cache, need_findings=False, root=settings.root)
+    say_ignored(table)
     count = min(len(table), settings.limit or len(table))
     studies = ControlledTable([table[row] for row in range(count)], settings.control, seed=settings.seed)
     weights = weights_key(folder)

@@ -59,6 +59,14 @@ class GenerateSettings(BaseModel):
     def _output_is_jsonl(self) -> Self:
         if self.output.suffix != ".jsonl":
             raise ValueError(f"output {self.output} must be a file that ends in .jsonl")
+        if self.output.resolve() == self.studies.resolve():
+            raise ValueError(f"output {self.output} is the table of studies, which it would replace")
+        if self.output.is_dir():
+            raise ValueError(f"output {self.output} is a folder")
+        idle = sorted({"gpu_memory", "parity_studies"} & self.model_fields_set)
+        if self.engine != "vllm" and idle:
+            flags = " and ".join(f"--{name.replace('_', '-')}" for name in idle)
+            raise ValueError(f"{flags} would do nothing: only --engine vllm reads it")
         return self
 
     @property

@@ -92,7 +92,7 @@ class Store:
         """Read what earlier runs left, or with `overwrite` remove it.
 
         Raises:
-            StoreError: it was made otherwise, and is not to be overwritten.
+            StoreError: it was made otherwise or is no file of predictions, and is not to be overwritten.
         """
         if overwrite:
             self._file.truncate(0)
@@ -100,7 +100,13 @@ class Store:
             return
         part = self._file.read()
         whole = part.rfind(b"\n") + 1
-        read = [*_lines(self.output.read_bytes() if self.output.exists() else b""), *_lines(part[:whole])]
+        finished = list(_lines(self.output.read_bytes() if self.output.exists() else b""))
+        if foreign := finished.count(None):  # it is written whole: no kill can have left them
+            raise StoreError(
+                f"{self.output} has {foreign:,} of {len(finished):,} lines that generate-reports did not write: "
+                "another file, or one that was edited; name another output, or give --overwrite to lose it"
+            )
+        read = [*finished, *_lines(part[:whole])]
         lines = [line for line in read if line is not None]
         others = sorted({line.run for line in lines} - {self._run})
         if others:
@@ -201,6 +207,9 @@ def _lines(content: bytes) -> Iterator[Line | None]:
     """Lines of a file; None for what is no line of ours."""
     for raw in content.splitlines():
         try:
-            yield Line(**{"patient_id": None, **json.loads(raw)})
+            line = Line(**{"patient_id": None, **json.loads(raw)})
         except (ValueError, TypeError):
             yield None
+            continue
+        texts = (line.study_id, line.prediction, line.run, line.study_key, line.finish_reason)
+        yield line if all(isinstance(one, str) for one in texts) else None

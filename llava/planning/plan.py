@@ -222,7 +222,13 @@ def _kind(images: float, tokens_N: NDArray[np.float64], scale: float) -> Kind:
 
 
 def _mixed(kinds: list[Kind]) -> Kind:
-    """The mean study of all."""
+    """The mean study of all.
+
+    Raises:
+        ValueError: there is none.
+    """
+    if not any(kind.studies for kind in kinds):
+        raise ValueError("data.train: none of its studies has a film, so there is nothing to plan")
     studies = sum(kind.studies for kind in kinds)
     there = [kind for kind in kinds if kind.studies]
 

@@ -71,11 +71,15 @@ class StateSaved:
 
 @dataclass(frozen=True)
 class StageDone:
-    """A stage's model is written, of its last step. better: an earlier state of a lower
-    validation loss, where one was kept."""
+    """A stage's model is written, of its last step.
+
+    bad_studies: of the run until here, each counted once. better: an earlier state of a lower validation loss, where
+    one was kept.
+    """
 
     stage: str
     folder: Path
+    bad_studies: int = 0
     better: Path | None = None
 
 

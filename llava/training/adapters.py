@@ -127,6 +127,25 @@ def load_adapter(model: nn.Module, folder: Path) -> None:
             weights[name].copy_(value)
 
 
+def refuse_lost_adapter(folder: Path, record: Mapping[str, Any]) -> None:
+    """Weights that were trained with adapters are, without them, those that the stage began with.
+
+    Args:
+        record: run.json of the model folder.
+
+    Raises:
+        ValueError: the adapters are neither there nor merged.
+    """
+    there = (folder / FOLDER / "adapter_config.json").is_file()
+    stages = record.get("settings", {}).get("stages", ())
+    trained = any(stage["name"] == record.get("stage") and stage.get("lora") is not None for stage in stages)
+    if trained and not there and "merged_adapter_sha256" not in record:
+        raise ValueError(
+            f"{folder} was trained with LoRA, and its folder {FOLDER} is gone: without it the language model has "
+            "learnt nothing; copy it again"
+        )
+
+
 def merge_adapter(model: nn.Module) -> int:
     """Add the adapters to the weights they adapt, and leave a plain model without a trace of peft; gives how many.
 

@@ -105,6 +105,14 @@ class RunRecord:
         part.replace(self._path)
 
 
+def table_sha256(path: Path) -> str:
+    """Of a table's file, or of the names and bytes of a folder's Parquet files."""
+    if not path.is_dir():
+        return file_sha256(path)
+    files = [f"{file.name} {file_sha256(file)}" for file in sorted(path.glob("*.parquet"))]
+    return hashlib.sha256("\n".join(files).encode()).hexdigest()
+
+
 def file_sha256(path: Path) -> str:
     """Of a file's bytes: about a second a gigabyte."""
     with path.open("rb") as file:

@@ -16,7 +16,7 @@ from llava.config import TrainSettings
 from llava.folder import load_model
 from llava.processor import CxrLlavaProcessor
 from llava.training.adapters import FOLDER as ADAPTER
-from llava.training.adapters import load_adapter, merge_adapter
+from llava.training.adapters import load_adapter, merge_adapter, refuse_lost_adapter
 from llava.training.parts import parameters_of
 
 
@@ -37,6 +37,7 @@ def starting_model(settings: TrainSettings, number: int, identify: Callable[[str
     if number > 0:
         folder = model_folder(settings, number - 1)
         loaded = load_model(folder)
+        refuse_lost_adapter(folder, loaded.record)
         if (folder / ADAPTER).exists():
             load_adapter(loaded.model, folder / ADAPTER)
             merge_adapter(loaded.model)

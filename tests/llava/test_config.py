@@ -98,6 +98,13 @@ def test_override_may_open_a_table_that_the_file_lacks(write):
         ({"validation.controls": ["upside_down"]}, r"validation\.controls\.0 = 'upside_down'"),
         ({"seed": -1}, r"seed = -1"),
         ({"checkpoints.every_steps": 40, "validation.every_steps": 60}, r"every_steps = 60 is no multiple of .* = 40"),
+        ({"seed": 2**63}, r"seed = 9223372036854775808: .*less than"),
+        ({"stages.tune.learning_rate": float("inf")}, r"learning_rate = inf: .*finite"),
+        ({"stages.tune.weight_decay": float("inf")}, r"weight_decay = inf: .*finite"),
+        ({"language_model.rope.factor": float("inf")}, r"rope\.factor = inf: .*finite"),
+        ({"stages.tune.betas": [1.5, 0.9]}, r"betas\.0 = 1\.5: .*less than 1"),
+        ({"stages.tune.lora.dropout": 1.0}, r"lora\.dropout = 1\.0: .*less than 1"),
+        ({"stages.tune.lora.targets": []}, r"lora\.targets = \[\]"),
     ],
 )
 def test_wrong_settings_are_named_with_what_is_allowed(write, overrides, match):

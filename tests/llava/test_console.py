@@ -1,5 +1,6 @@
 """What a user sees of a training run and of a plan."""
 
+import math
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -94,7 +95,7 @@ def test_model_folder_is_named_and_states_are_not(capsys):
 
 
 def test_a_state_that_was_better_than_the_last_is_named(capsys):
-    [_, line] = told(capsys, StageDone("tune", Path("a/tune/model"), Path("a/tune/states/step_00000002")))
+    [_, line] = told(capsys, StageDone("tune", Path("a/tune/model"), better=Path("a/tune/states/step_00000002")))
     assert "python -m llava export a/tune/states/step_00000002 -o MODEL" in line
 
 
@@ -157,3 +158,16 @@ def test_flops_for_people(number, shown):
 )
 def test_durations_for_people(seconds, shown):
     assert duration(seconds) == shown
+
+
+def test_studies_left_out_and_reports_cut_are_told_with_the_stage(capsys):
+    step = replace(STEP, cut_studies=2)
+    said = told(capsys, STARTED, step, StageDone("tune", Path("runs/a/tune/model"), bad_studies=3))
+    assert "3 studies could not be used and were left out: runs/a/failures.jsonl" in said
+    assert "2 times a prior report was shortened to fit the context" in said
+
+
+def test_a_step_without_a_study_has_no_loss(capsys):
+    said = told(capsys, STARTED, replace(STEP, supervised_tokens=0, loss=math.nan))
+    assert "no study of it could be used" in said[-1]
+    assert "nan" not in said[-1]

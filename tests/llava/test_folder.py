@@ -375,7 +375,7 @@ def test_saving_draws_nothing_and_changes_nothing_of_the_model(make, tmp_path):
 # -- finding
 
 
-def test_a_model_is_found_by_itself_and_in_its_run_by_the_last_finished_stage(folder, tmp_path):
+def test_a_model_is_found_by_itself_and_in_a_finished_run_by_its_last_stage(folder, tmp_path):
     assert find_model(folder) == folder
     run = tmp_path / "run"
     run.mkdir()
@@ -388,7 +388,8 @@ def test_a_model_is_found_by_itself_and_in_its_run_by_the_last_finished_stage(fo
     shutil.copytree(folder, run / "align" / "model")  # the later copy is not the later stage
     assert find_model(run) == run / "tune" / "model"
     shutil.rmtree(run / "tune")
-    assert find_model(run) == run / "align" / "model"
+    with pytest.raises(ValueError, match=r"run is not finished: stage tune is not done; .* align give .*align/model"):
+        find_model(run)
     (run / "run.json").write_text("{}")
     with pytest.raises(ValueError, match=r"run\.json is not of a run of train-llava"):
         find_model(run)

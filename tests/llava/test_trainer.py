@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import math
 import resource
+import shutil
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -19,6 +22,10 @@ from llava.dataset.batching import pack_row, step_studies
 from llava.dataset.example import BadStudyError, Example
 from llava.dataset.reading import StudyReader
 from llava.dataset.table import StudyTable
+from llava.dataset.table_rows import COLUMNS
+from llava.generate.export import export
+from llava.generate.loading import load_merged
+from llava.generate.settings import Place
 from llava.packed_attention import NAME as PACKED
 from llava.progress.events import StageDone, StageStarted, StateSaved, StepDone, Validated
 from llava.tiny import tiny_language_model
@@ -34,6 +41,7 @@ from tests.llava.tiny_run import ALIGN, TUNE, Data, make_data, make_settings, re
 STEADY: dict[str, Any] = {"schedule": "constant", "warmup_ratio": 0.0}
 ONE_STEP: dict[str, Any] = {**ALIGN, **STEADY, "max_steps": 1}
 CPU = torch.device("cpu")
+_TEXT = pa.schema([(name, pa.string()) for name in COLUMNS])
 
 
 @pytest.fixture(scope="module")
@@ -230,7 +238,7 @@ def test_validation_changes_no_weight_and_the_best_state_is_kept(tmp_path, data)
     assert best != 6
     states = settings.output / "tune/states"
     assert sorted(path.name for path in states.iterdir()) == [f"step_{best:08}", "step_00000006"]
-    assert resumed[-1] == StageDone("tune", settings.output / "tune/model", states / f"step_{best:08}")
+    assert resumed[-1] == StageDone("tune", settings.output / "tune/model", better=states / f"step_{best:08}")
     assert weights_sha256(settings.output / "tune/model") == weights_sha256(unwatched.output / "tune/model")
 
 
@@ -390,3 +398,64 @@ def test_4_bit_base_weights_reach_the_run(data, tmp_path):
     after = weights(small)["model.language_model.layers.0.mlp.up_proj.weight"]
     assert not torch.equal(before, after)
     assert len(after.unique()) < len(before.unique())
+
+
+def test_a_study_in_both_tables_is_refused_without_patients_too(tmp_path, data):
+    rows = [{**row, "patient_id": None} for row in read_rows(data.table)]
+    write_rows(data.table.parent / "nobodys.jsonl", rows)
+    settings = make_settings(tmp_path / "run", data, ALIGN)
+    told_data = settings.data.model_copy(
+        update={"train": data.table.parent / "nobodys.jsonl", "validation": data.table.parent / "nobodys.jsonl"}
+    )
+    with pytest.raises(ValueError, match=r"10 studies are in both .*such as s0"):
+        train(settings.model_copy(update={"data": told_data}), lambda _: None)
+
+
+def test_patients_that_are_not_known_are_told(tmp_path, data, caplog):
+    rows = [{**row, "patient_id": None} for row in read_rows(data.validation)]
+    write_rows(data.table.parent / "unknown.jsonl", rows)
+    settings = make_settings(tmp_path / "run", data, ONE_STEP)
+    told_data = settings.data.model_copy(update={"validation": data.table.parent / "unknown.jsonl"})
+    train(settings.model_copy(update={"data": told_data}), lambda _: None)
+    assert f"{len(rows)} of {len(rows)} studies have no patient_id" in caplog.text
+
+
+def test_a_folder_of_parquet_files_is_a_table_and_its_change_is_found(tmp_path, data):
+    rows = read_rows(data.table)
+    folder = tmp_path / "tables"
+    folder.mkdir()
+    for name, part in (("a", rows[:6]), ("b", rows[6:])):
+        pq.write_table(pa.Table.from_pylist(part, _TEXT), folder / f"{name}.parquet")
+    settings = make_settings(tmp_path / "run", data, ONE_STEP)
+    settings = settings.model_copy(update={"data": settings.data.model_copy(update={"train": folder})})
+    assert sum(isinstance(event, StepDone) for event in told(settings)) == 1
+    pq.write_table(pa.Table.from_pylist(rows[6:9], _TEXT), folder / "b.parquet")
+    with pytest.raises(RecordError, match=r"data\.train is not what this run began with"):
+        train(settings, lambda _: None)
+
+
+def test_a_table_of_bad_studies_alone_is_an_error_however_many_may_be_bad(tmp_path, data):
+    rows = [{**row, "frontal": "films/none.png"} for row in read_rows(data.table)]
+    write_rows(data.table.parent / "bad.jsonl", rows)
+    settings = make_settings(tmp_path / "run", data, ALIGN)
+    told_data = settings.data.model_copy(
+        update={"train": data.table.parent / "bad.jsonl", "on_bad_study": "skip", "max_bad_share": 1.0}
+    )
+    with pytest.raises(TooManyBadError, match="none of the 10 studies can be used"):
+        train(settings.model_copy(update={"data": told_data}), lambda _: None)
+
+
+def test_a_model_whose_adapters_are_gone_is_not_taken_for_the_trained_one(tmp_path, data):
+    run = make_settings(tmp_path / "run", data, {**TUNE, "max_steps": 1})
+    train(run, lambda _: None)
+    folder = run.output / "tune" / "model"
+    export(folder, tmp_path / "merged", layout="huggingface")
+    shutil.rmtree(folder / ADAPTER)
+    with pytest.raises(ValueError, match="was trained with LoRA, and its folder adapter is gone"):
+        load_merged(folder, Place("cpu", "float32"))
+    with pytest.raises(ValueError, match="its folder adapter is gone"):
+        export(folder, tmp_path / "other")
+    more = make_settings(tmp_path / "run", data, {**TUNE, "max_steps": 1}, ONE_STEP)
+    with pytest.raises(ValueError, match="its folder adapter is gone"):
+        train(more, lambda _: None)
+    load_merged(tmp_path / "merged", Place("cpu", "float32"))  # merged ones are no lost ones

@@ -142,3 +142,13 @@ def test_blank_films_keep_their_number_and_the_prompt(table: Path, built: Built,
     assert blanked.input_ids_T.tolist() == seen.input_ids_T.tolist()
     assert [len(np.unique(image)) for image in blanked.images] == [1, 1, 1]
     assert all(len(np.unique(image)) > 50 for image in seen.images)
+
+
+def test_films_of_patients_that_are_not_known_are_told(caplog):
+    studies = [GenerationStudy(study_id=f"s{number}", frontal=f"{number}.png") for number in range(3)]
+    ControlledTable(studies, "shuffled_images", seed=0)
+    assert "3 of 3 studies have no patient_id" in caplog.text
+    caplog.clear()
+    ControlledTable(studies, "blank_images", seed=0)
+    ControlledTable([one.model_copy(update={"patient_id": one.study_id}) for one in studies], "shuffled_images", seed=0)
+    assert caplog.text == ""

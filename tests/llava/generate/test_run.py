@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -240,3 +241,38 @@ def test_vllm_that_is_not_there_is_said(run, screen, monkeypatch):
 def test_an_output_that_is_no_jsonl_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"must be a file that ends in \.jsonl"):
         make_settings({"checkpoint": tmp_path, "studies": tmp_path, "output": tmp_path / "p.csv"})
+
+
+def test_the_table_itself_is_no_output(table, tmp_path):
+    with pytest.raises(ValueError, match="is the table of studies, which it would replace"):
+        make_settings({"checkpoint": tmp_path, "studies": table, "output": table, "overwrite": True})
+
+
+def test_a_folder_is_no_output(tmp_path):
+    (tmp_path / "p.jsonl").mkdir()
+    with pytest.raises(ValueError, match=r"p\.jsonl is a folder"):
+        make_settings({"checkpoint": tmp_path, "studies": tmp_path / "s.jsonl", "output": tmp_path / "p.jsonl"})
+
+
+@pytest.mark.parametrize(("flag", "value"), [("gpu_memory", 0.5), ("parity_studies", 5)])
+def test_a_flag_of_the_other_engine_is_refused(tmp_path, flag, value):
+    told = {"checkpoint": tmp_path, "studies": tmp_path / "s.jsonl", "output": tmp_path / "p.jsonl", flag: value}
+    with pytest.raises(ValueError, match=r"would do nothing: only --engine vllm reads it"):
+        make_settings(told)
+    assert getattr(make_settings(told | {"engine": "vllm"}), flag) == value
+
+
+def test_columns_that_are_not_read_are_told(run, table, caplog):
+    table.write_text(table.read_text().replace('"findings"', '"finding_text"'))
+    assert run() == EXIT_OK
+    assert "columns that are not read: finding_text" in caplog.text
+
+
+def test_a_model_folder_without_a_file_of_its_tokenizer_is_refused(run, model_folder, screen, tmp_path):
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        copied = tmp_path / name
+        shutil.copytree(model_folder, copied)
+        (copied / name).unlink()
+        assert run(checkpoint=copied) == EXIT_USE
+        assert "\n" not in screen.errors[-1]
+        assert "tokenizer" in screen.errors[-1]

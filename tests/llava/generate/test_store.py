@@ -171,3 +171,24 @@ def test_any_text_comes_back_as_it_was(output):
 
 def test_what_stands_beside_bears_its_name():
     assert beside(Path("x/predictions.jsonl"), "failures.jsonl") == Path("x/predictions.failures.jsonl")
+
+
+def test_a_file_that_is_not_predictions_is_never_replaced(output):
+    output.parent.mkdir()
+    output.write_text(json.dumps({"study_id": "a", "frontal": "a.png", "findings": "The heart is normal."}) + "\n")
+    before = output.read_bytes()
+    with (
+        pytest.raises(StoreError, match="1 of 1 lines that generate-reports did not write"),
+        opened(output, "r1", overwrite=False),
+    ):
+        pass
+    assert output.read_bytes() == before
+
+
+def test_a_prediction_that_is_no_text_is_no_line(output):
+    with opened(output, "r1", overwrite=False) as store:
+        store.add([line("a")])
+        store.finish(["a"])
+    output.write_text(output.read_text().replace(json.dumps(line("a").prediction), "null"))
+    with pytest.raises(StoreError, match="1 of 1 lines"), opened(output, "r1", overwrite=False):
+        pass

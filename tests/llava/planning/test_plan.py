@@ -266,3 +266,9 @@ def test_activations_grow_with_the_row_and_shrink_with_checkpointing(small):
     assert activations(token_budget=1000, gradient_checkpointing=False) == 1000 * 32 * (2 * 34)
     assert activations(token_budget=1000, packing=False) == activations(token_budget=1000) / 10, "the longest study"
     assert activations(token_budget=1000, parallel="fsdp2") == 1000 * 32 * (2 * 2 + 34), "FSDP2 casts the embeddings"
+
+
+def test_a_table_without_a_film_is_told(small, tmp_path):
+    write_table(tmp_path / "studies.csv", [(0, 40), (0, 40)])
+    with pytest.raises(ValueError, match="none of its studies has a film"):
+        plan(small(), Assumed())
