@@ -138,7 +138,8 @@ def find_model(path: Path) -> Path:
         if (model / _ENCODER_FILE).is_file():
             if stage != stages[-1]:
                 raise ValueError(
-                    f"{path} is not finished: stage {stages[-1]} is not done; for the model of stage {stage} give {model}"
+                    f"{path} is not finished: stage {stages[-1]} is not done; for the model of stage {stage} give "
+                    f"{model}"
                 )
             return model
     if (path / "state.json").is_file():

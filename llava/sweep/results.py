@@ -47,7 +47,12 @@ def scores_of(folder: Path) -> list[Score]:
         raise ValueError(f"{file} is no scores.json of score-reports ({type(error).__name__})") from None
 
 
-_COLUMNS = ("run", "series", "encoder", "pretraining_studies", "problem", *Score._fields)
+def scored_of(folder: Path) -> int:
+    """How many studies a folder of score-reports is of."""
+    return int(json.loads((folder / "scores.json").read_text(encoding="utf-8"))["counts"]["scored"])
+
+
+_COLUMNS = ("run", "series", "encoder", "pretraining_studies", "problem", "scored", *Score._fields)
 
 
 def write_table(sweep: SweepSettings, outcomes: Sequence[Outcome]) -> list[tuple[Outcome, list[Score]]]:
@@ -59,7 +64,8 @@ def write_table(sweep: SweepSettings, outcomes: Sequence[Outcome]) -> list[tuple
         table.writerow(_COLUMNS)
         for outcome, scores in rows:
             run = outcome.run
-            about = (run.name, run.series, run.encoder.name, run.pretraining_studies, outcome.problem)
+            scored = "" if outcome.problem else scored_of(sweep.folder(run) / "scores")
+            about = (run.name, run.series, run.encoder.name, run.pretraining_studies, outcome.problem, scored)
             figures: list[tuple[object, ...]] = [*scores] or [("",) * len(Score._fields)]
             table.writerows((*about, *one) for one in figures)
     part.replace(sweep.output / "table.csv")

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from llava.console import Screen
 from llava.dataset.table import StudyTable, patients_in_both
 from llava.sweep.figure import draw_scores
-from llava.sweep.results import Outcome, scores_of, write_table
+from llava.sweep.results import Outcome, scored_of, scores_of, write_table
 from llava.sweep.settings import RunSettings, SweepSettings, load_sweep
 from llava.training.lock import locked
 
@@ -54,6 +54,10 @@ def sweep(file: Path, screen: Screen, *, output: Path | None, plan: bool) -> int
         drawn = draw_scores(rows, settings.output / "figure.png")
     screen.say(f"{settings.output}: table.csv" + (", figure.png" if drawn else "; no figure, for nothing was scored"))
     scored = [settings.folder(one.run) / "scores" for one in outcomes if not one.problem]
+    counts = {folder.parent.name: scored_of(folder) for folder in scored}
+    if len(set(counts.values())) > 1:
+        told = ", ".join(f"{name} {count:,}" for name, count in counts.items())
+        screen.say(f"runs were scored on different numbers of studies ({told}); compare-scores pairs them by study")
     if len(scored) > 1:
         screen.say(f"whether two differ: compare-scores {scored[0]} {scored[1]}")
     return _SOME_FAILED if len(scored) < len(outcomes) else _OK
@@ -77,7 +81,8 @@ def steps_of(settings: SweepSettings, run: RunSettings) -> tuple[Step, ...]:
         )),
         Step("score", (
             sys.executable, "-m", "eval", "score", str(folder / "predictions.jsonl"), str(test.studies), "--output",
-            str(folder / "scores"), "--metrics", settings.metrics, *settings.score_options,
+            str(folder / "scores"), "--metrics", settings.metrics, "--allow-missing",
+            *settings.score_options,
         )),
     )
     # fmt: on
@@ -91,7 +96,9 @@ def _outcome(settings: SweepSettings, run: RunSettings, screen: Screen) -> Outco
         if json.loads(done.read_text(encoding="utf-8"))["identity"] == identity:
             screen.say(f"{run.name}: done before")
             return Outcome(run)
-        return Outcome(run, f"{folder} holds a run of other settings; name another output, or remove it")
+        return Outcome(
+            run, f"{folder} holds a run of other settings, tables or weights; name another output, or remove it"
+        )
     folder.mkdir(parents=True, exist_ok=True)
     for step in steps_of(settings, run):
         log = folder / f"{step.name}.log"

@@ -14,6 +14,16 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from llava.config import ConfigError, EncoderSettings, TrainSettings, load_settings, told
+from llava.generate.settings import EngineName
+from llava.training.run_record import file_sha256
+
+_IDLE: dict[str, Any] = {  # changes no score
+    "output": True,
+    "logging": True,
+    "cost": True,
+    "data": {"workers"},
+    "compute": {"device"},
+}
 
 
 class _Settings(BaseModel):
@@ -38,7 +48,7 @@ class HeldOutSettings(_Settings):
 
     studies: Path
     root: Path | None = None
-    engine: str = "transformers"
+    engine: EngineName = "transformers"
     max_new_tokens: Annotated[int, Field(ge=1)] = 300
 
 
@@ -94,14 +104,25 @@ class SweepSettings(_Settings):
         return load_settings(config_file(self.train), self.training_overrides(run))
 
     def identity(self, run: RunSettings) -> str:
-        """SHA-256 of all that decides this run's scores, as far as settings do."""
+        """SHA-256 of all that decides this run's scores: settings, tables and files of weights by their contents."""
+        training = self.training(run)
+        read = (self.test.studies, training.data.train, training.data.validation, Path(run.encoder.weights))
         parts = [
-            self.training(run).model_dump(mode="json", exclude={"output", "logging", "cost"}),
+            training.model_dump(mode="json", exclude=_IDLE),
             self.test.model_dump(mode="json"),
             self.metrics,
             self.score_options,
+            [None if path is None else _contents(path) for path in read],
         ]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _contents(path: Path) -> str | None:
+    """None where there is nothing of that name, such as for weights of the hub."""
+    if path.is_file():
+        return file_sha256(path)
+    files = [file for file in sorted(path.rglob("*")) if file.is_file()]
+    return " ".join(f"{file.relative_to(path)} {file_sha256(file)}" for file in files) or None
 
 
 def load_sweep(file: Path, output: Path | None = None) -> SweepSettings:

@@ -278,8 +278,9 @@ def test_exit_code_is_the_runs(generated):
 @pytest.mark.parametrize("name", OPTIONS)
 def test_each_option_reaches_the_run(generated, name):
     option, value = OPTIONS[name]
-    runner.invoke(app, GIVEN)
-    runner.invoke(app, [*GIVEN, *option.split()])
+    words = [*GIVEN, "--engine", "vllm"] if name in ("gpu_memory", "parity_studies") else GIVEN
+    runner.invoke(app, words)
+    runner.invoke(app, [*words, *option.split()])
     usual, given = (settings.model_dump(mode="json") for settings in generated)
     assert given[name] == (list(value) if isinstance(value, tuple) else value)
     assert {key for key in usual if usual[key] != given[key]} == {name}

@@ -172,7 +172,7 @@ def test_commands_carry_the_settings() -> None:
     launched = sweep.model_copy(update={"launch": ("accelerate", "launch"), "score_options": ("--seed", "3")})
     train, generate, score = (step.words for step in steps_of(launched, sweep.runs[-1]))
     assert train[:2] == ("accelerate", "launch")
-    assert any('"accept_licence" = true' in word for word in train)
+    assert any('"image_size_px" = 518' in word for word in train)
     assert generate[generate.index("--max-new-tokens") + 1] == "300"
     assert score[-2:] == ("--seed", "3")
 
@@ -201,6 +201,32 @@ def test_another_encoder_metric_or_decoding_is_another_run_and_logging_is_not() 
     assert sweep.model_copy(update={"overrides": logged, "output": Path("b")}).identity(run) == base
 
 
+def test_another_table_or_other_weights_of_the_same_name_are_another_run(tmp_path: Path) -> None:
+    weights, studies, train = tmp_path / "w.safetensors", tmp_path / "test.csv", tmp_path / "train.csv"
+    sweep = load_sweep(EXAMPLE)
+    encoder = sweep.runs[1].encoder.model_copy(update={"weights": str(weights)})
+    run = sweep.runs[1].model_copy(update={"encoder": encoder})
+    sweep = sweep.model_copy(
+        update={
+            "test": sweep.test.model_copy(update={"studies": studies}),
+            "overrides": sweep.overrides | {"data.train": str(train)},
+        }
+    )
+    seen = {sweep.identity(run)}
+    for number, file in enumerate((weights, studies, train), 2):
+        file.write_text("a")
+        seen.add(sweep.identity(run))
+        assert len(seen) == number
+    weights.write_text("b")
+    assert sweep.identity(run) not in seen
+
+
+def test_both_encoders_read_films_of_518_px_as_in_the_paper() -> None:
+    sweep = load_sweep(EXAMPLE)
+    tokens = {plan(sweep.training(run), Assumed()).model.encoder.num_tokens for run in sweep.runs}
+    assert tokens == {1369, 289}
+
+
 def test_the_papers_sweep_takes_about_17400_h100_hours() -> None:
     # trainer.md's figure: 6 RAD-DINO and 11 MI2 runs, 3 epochs of 2.5 M studies, three films each:
     # 3 * (6 * 644 + 11 * 177) = 17,433
@@ -224,12 +250,13 @@ def test_an_undefined_score_is_an_empty_cell_and_no_point_of_the_figure(tmp_path
     assert not (tmp_path / "figure.png").exists()
     figures = [{**undefined._asdict(), "name": "placement", "group": "headline"}]
     (tmp_path / "a" / "scores").mkdir(parents=True)
-    (tmp_path / "a" / "scores" / "scores.json").write_text(json.dumps({"figures": figures}))
+    (tmp_path / "a" / "scores" / "scores.json").write_text(json.dumps({"figures": figures, "counts": {"scored": 7}}))
     sweep = SweepSettings.model_validate(
         {"output": tmp_path, "train": "t.toml", "test": {"studies": "s.jsonl"}, "runs": [run.model_dump()]}
     )
     write_table(sweep, [Outcome(run)])
-    assert next(csv.DictReader((tmp_path / "table.csv").open()))["median"] == ""
+    row = next(csv.DictReader((tmp_path / "table.csv").open()))
+    assert (row["median"], row["scored"]) == ("", "7")
 
 
 def test_a_damaged_score_file_is_named(tmp_path: Path) -> None:
