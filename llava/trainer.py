@@ -263,7 +263,6 @@ class _Stage:
             seed=seed_of(self.settings.seed, self.number),
             token_budget=compute.token_budget,
             packing=compute.packing,
-            on_bad_study="skip",  # `BadStudies` refuses them in all processes at once
             rank=self.parallel.rank,
             world_size=self.parallel.world_size,
             first_step=first,

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from llava.dataset.batching import deal, pack, pack_row, step_studies
-from llava.dataset.example import BadStudy, BadStudyError, Example, StepBatch
+from llava.dataset.example import BadStudy, Example, StepBatch
 from llava.dataset.processes import end_with_the_parent, started_deaf
 
 _CHUNK = 8  # studies a reading process hands over at once: several processes work on one step
@@ -59,7 +59,6 @@ def step_batches(
     seed: int,
     token_budget: int,
     packing: bool = True,
-    on_bad_study: Literal["error", "skip"] = "error",
     rank: int = 0,
     world_size: int = 1,
     first_step: int = 0,
@@ -68,15 +67,15 @@ def step_batches(
 ) -> Iterator[StepBatch]:
     """Steps first_step to last_step - 1, in order, the same for any number of `workers`.
 
+    Studies that cannot be used are in their step's `bad`, for the trainer to judge: in all processes at once.
     Nothing of the steps before first_step is read. Lengths are exact where studies are packed, which is after reading.
 
     Args:
         lengths_N: tokens of each study of the table, estimated (`StudyTable.estimated_tokens`).
-        token_budget, packing, on_bad_study: as `llava.config` explains them.
+        token_budget, packing: as `llava.config` explains them.
         workers: processes that read; 0 reads in this one, when a step is asked for.
 
     Raises:
-        BadStudyError: on_bad_study is "error" and a study cannot be used; at the step it belongs to.
         RuntimeError: reading broke otherwise, or a reading process died.
     """
     shares = Shares(lengths_N, batch_studies, seed, rank, world_size)
@@ -93,8 +92,6 @@ def step_batches(
                     raise RuntimeError(f"reading the study at place {read.place} of the table: {read.error}")
                 if isinstance(read, Example):
                     examples.append(read)
-                elif on_bad_study == "error":
-                    raise BadStudyError(read)
                 else:
                     bad.append(read)
         rows = pack([example.num_tokens for example in examples], budget)

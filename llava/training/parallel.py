@@ -64,9 +64,6 @@ class Parallel:
     def is_main(self) -> bool:
         return self.rank == 0
 
-    def barrier(self) -> None:
-        self._accelerator.wait_for_everyone()
-
     def prepare(self, model: nn.Module, optimizer: Optimizer) -> tuple[nn.Module, Optimizer]:
         """The model on its device, or sharded over all of them, and the optimiser over what became of its parameters.
 

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 import torch
 
-from llava.dataset.example import BadStudy, BadStudyError, Example, PackedRow, StepBatch
+from llava.dataset.example import BadStudy, Example, PackedRow, StepBatch
 from llava.dataset.loader import step_batches
 
 STUDIES = 23
@@ -94,8 +94,8 @@ def test_rows_hold_what_their_studies_hold():
 
 def test_reading_processes_change_nothing():
     state = torch.get_rng_state()
-    wanted = batches(Made(bad=(4, 9)), on_bad_study="skip", batch_studies=19)
-    found = batches(Made(bad=(4, 9)), on_bad_study="skip", batch_studies=19, workers=2)
+    wanted = batches(Made(bad=(4, 9)), batch_studies=19)
+    found = batches(Made(bad=(4, 9)), batch_studies=19, workers=2)
     assert told(found) == told(wanted)
     assert sum(len(step.bad) for step in wanted) >= 8  # two of them in each of 4 epochs
     assert torch.equal(torch.get_rng_state(), state)  # dropout draws from it
@@ -136,37 +136,16 @@ def test_without_packing_a_row_is_a_study():
     assert any(len(row.study_ids) > 1 for step in batches(Made()) for row in step.rows)
 
 
-@pytest.mark.parametrize("workers", [0, 1])
-def test_a_bad_study_ends_the_run_at_its_step_in_plain_words(workers):
-    good = batches(Made())
-    place = int(ids(good)[3][0][1:])
-    steps = step_batches(
-        Made(bad=(place,)),
-        np.full(STUDIES, 7),
-        batch_studies=5,
-        seed=3,
-        token_budget=16,
-        last_step=9,
-        workers=workers,
-    )
-    assert told([next(steps) for _ in range(3)]) == told(good[:3])
-    with pytest.raises(BadStudyError) as caught:
-        next(steps)
-    assert str(caught.value) == f"study s{place}: film {place}.png is no image; mend it"
-    assert caught.value.bad.error == "ImageError"
-    assert caught.value.__cause__ is None
-
-
 def test_a_skipped_study_is_counted_at_its_step():
     place = int(ids(batches(Made()))[3][0][1:])
-    steps = batches(Made(bad=(place,)), on_bad_study="skip", last_step=5)
+    steps = batches(Made(bad=(place,)), last_step=5)
     assert [len(step.bad) for step in steps] == [0, 0, 0, 1, 0]
     assert steps[3].num_studies == 4
     assert steps[3].bad[0].study_id == f"s{place}"
 
 
 def test_a_step_of_bad_studies_only_is_a_step():
-    (step,) = batches(Made(bad=tuple(range(STUDIES))), on_bad_study="skip", last_step=1)
+    (step,) = batches(Made(bad=tuple(range(STUDIES))), last_step=1)
     assert step.rows == ()
     assert len(step.bad) == 5
 
@@ -176,7 +155,7 @@ def test_what_breaks_beside_a_study_is_told_without_another_processes_traceback(
     with pytest.raises(
         RuntimeError, match=r"at place \d+ of the table: FileNotFoundError: studies.parquet went away"
     ) as caught:
-        batches(Made(broken=tuple(range(STUDIES))), on_bad_study="skip", workers=workers)
+        batches(Made(broken=tuple(range(STUDIES))), workers=workers)
     assert "Traceback" not in str(caught.value)
 
 

@@ -107,7 +107,6 @@ def train(
     with torch.no_grad(), parallel.autocast():  # as validation calls the model: itself, whatever it is wrapped in
         seen = model(input_ids=tokens, pixel_values=pixels, use_cache=False).logits.float()
     state = parallel.full_state(model)
-    parallel.barrier()
     return {"state": state, "norms": norms, "losses": losses, "kind": parallel.kind, "seen": seen}
 
 
