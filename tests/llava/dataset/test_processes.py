@@ -38,7 +38,7 @@ class Slow:
 
 
 def steps(reader: Any, *, workers: int) -> Iterator[StepBatch]:
-    settings: dict[str, Any] = {"batch_studies": 2, "seed": 0, "token_budget": 16, "on_bad_study": "skip"}
+    settings: dict[str, Any] = {"batch_studies": 2, "seed": 0, "token_budget": 16}
     return step_batches(reader, np.full(8, 7), last_step=4, workers=workers, **settings)
 
 
