@@ -20,6 +20,7 @@ from llava.generate.settings import GenerateSettings, Place, place
 from llava.generate.store import Line, Store, beside, opened, write_failures
 
 if TYPE_CHECKING:
+    from encoders.fingerprint import Fingerprint
     from llava.dataset.table import StudyTable
     from llava.generate.engine import Engine
     from llava.processor import CxrLlavaProcessor
@@ -63,8 +64,7 @@ def generate_reports(settings: GenerateSettings, screen: Screen) -> int:
 
 @dataclass(frozen=True)
 class _Prepared:
-    """keys: `study_key` of each study, in the table's order; note: what
-    users of this encoder must be told, and are when it is loaded."""
+    """keys: `study_key` of each study, in the table's order; encoder: the fingerprint that the model's folder gives."""
 
     settings: GenerateSettings
     place: Place
@@ -75,7 +75,7 @@ class _Prepared:
     keys: Mapping[str, str]
     weights: str
     run: str
-    note: str | None
+    encoder: Fingerprint
 
 
 def _prepare(settings: GenerateSettings) -> _Prepared:
@@ -101,9 +101,9 @@ def _prepare(settings: GenerateSettings) -> _Prepared:
         dtype=where.dtype,
         control=settings.control,
     )
-    note = read_encoder_record(folder).fingerprint.note
+    encoder = read_encoder_record(folder).fingerprint
     keys = {studies[row].study_id: study_key(studies[row], table.root) for row in range(count)}
-    return _Prepared(settings, where, folder, processor, table, studies, keys, weights, run, note)
+    return _Prepared(settings, where, folder, processor, table, studies, keys, weights, run, encoder)
 
 
 class _Run:
@@ -142,7 +142,8 @@ class _Run:
             "weights_sha256": known.weights,
             "prompt": {"id": known.processor.prompt.id, "sha256": known.processor.prompt.sha256},
             "preprocessing_sha256": known.processor.recipe.sha256,
-            "encoder_note": known.note,
+            "encoder": {"name": known.encoder.encoder, "key": known.encoder.key},
+            "encoder_note": known.encoder.note,
             "place": known.place._asdict(),
             "versions": versions(),
             "parity": earlier.get("parity") if earlier.get("run") == known.run else None,  # found out once a run

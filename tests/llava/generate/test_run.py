@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
+from eval.generated_by import generated_by
 from llava.build import Built
-from llava.folder import save_model
+from llava.folder import read_encoder_record, save_model
 from llava.generate.run import EXIT_DISK, EXIT_FAILURES, EXIT_OK, EXIT_STOPPED, EXIT_USE, generate_reports
 from llava.generate.settings import make_settings
 from llava.generate.store import part_of
@@ -46,7 +47,7 @@ def read(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-def test_every_study_gets_its_report_in_the_tables_order(run, output, built, screen, caplog):
+def test_every_study_gets_its_report_in_the_tables_order(run, output, built, model_folder, screen, caplog):
     assert run() == EXIT_OK, screen.errors
     found = read(output)
     assert [row["study_id"] for row in found] == [row["study_id"] for row in rows()]
@@ -59,6 +60,10 @@ def test_every_study_gets_its_report_in_the_tables_order(run, output, built, scr
     assert read(output.parent / "predictions.failures.jsonl") == []
     assert "random weights" in caplog.text  # of a twin nobody may think that it sees
     assert "random weights" in record["encoder_note"]
+    assert record["encoder"] == {"name": "rad_dino", "key": read_encoder_record(model_folder).fingerprint.key}
+    made_by = generated_by(output)
+    assert made_by is not None
+    assert (made_by["run"], made_by["encoder"]) == (found[0]["run"], record["encoder"])
     assert any("cut them off" in said for said in screen.said)
     assert not any(row["prediction"] in said for row in found if row["prediction"] for said in screen.said)
 
