@@ -15,9 +15,9 @@ def test_the_demo_kills_its_training_goes_on_and_ends_with_scores(tmp_path):
     config = (ROOT / "examples" / "train_demo.toml").read_text(encoding="utf-8")
     for said, fewer in (
         ("max_steps = 12\n", "max_steps = 2\n"),
-        ("max_steps = 240\n", "max_steps = 60\n"),
-        ("every_steps = 40\n", "every_steps = 4\n"),
-        ("every_steps = 120\n", "every_steps = 60\n"),
+        ("max_steps = 180\n", "max_steps = 60\n"),
+        ("every_steps = 45\n", "every_steps = 4\n"),
+        ("every_steps = 180\n", "every_steps = 60\n"),
         ("studies = 16\ncontrols", "studies = 4\ncontrols"),
         ("max_new_tokens = 120\n", "max_new_tokens = 8\n"),
     ):
