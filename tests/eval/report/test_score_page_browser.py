@@ -271,7 +271,7 @@ document.getElementById("measured").textContent = JSON.stringify({
     s => [s, getComputedStyle(document.querySelector(s)).color]),
   paper: getComputedStyle(document.body).backgroundColor,
   stops: all("mark[tabindex='0']").length,
-  note: [before, getComputedStyle(first, "::after").content],
+  has_focus: document.hasFocus(), note: [before, getComputedStyle(first, "::after").content],
   axis: all(".axis").map(e => { const c = e.closest("tr").getBoundingClientRect();
     return [...e.querySelectorAll("text")].every((t, i, ts) => { const b = t.getBoundingClientRect();
       return b.left >= c.left && b.right <= c.right && (!i || b.left > ts[i - 1].getBoundingClientRect().right); }); }),
@@ -314,10 +314,14 @@ def with_script(page: Path, script: str, *, policy: bool) -> Path:
 def measured(request: pytest.FixtureRequest, page: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     width, options = request.param
     copy = with_script(page, MEASURE, policy=False)
-    dom = run_browser(tmp_path_factory.mktemp("browser"), copy, f"--window-size={width},1200", "--dump-dom", *options)
-    found = re.search(r'<pre id="measured">(.+?)</pre>', dom, re.DOTALL)
-    assert found, "the measuring script did not run"
-    measures: dict[str, Any] = json.loads(html.unescape(found[1]))
+    for _ in range(10):
+        profile = tmp_path_factory.mktemp("browser")
+        dom = run_browser(profile, copy, f"--window-size={width},1200", "--dump-dom", *options)
+        found = re.search(r'<pre id="measured">(.+?)</pre>', dom, re.DOTALL)
+        assert found, "the measuring script did not run"
+        measures: dict[str, Any] = json.loads(html.unescape(found[1]))
+        if measures["has_focus"]:
+            break  # on a busy machine a page may load before its window has the focus; :focus then matches nothing
     assert abs(measures["page"][1] - width) <= 20
     measures["dark"] = DARK in options
     return measures
@@ -386,6 +390,7 @@ def test_texts_are_shown_exactly_and_their_scripts_do_not_run(measured: dict[str
 def test_a_keyboard_reaches_each_mark_and_shows_its_note(measured: dict[str, Any]) -> None:
     assert measured["stops"] == 8
     before, focused = measured["note"]
+    assert measured["has_focus"], "the browser never gave its window the focus"
     assert before == "none"
     assert "Placed incorrectly." in focused
 
