@@ -75,8 +75,7 @@ class Screen(_Screen):
                 f"{plan.gpu.name}'s {plan.gpu.bf16_flops / 1e12:,.0f} TFLOP/s; validation, saving and starting are not "
                 "in them. State: weights, gradients and AdamW's means of what learns, "
                 + ", ".join(f"{_gb(16 * sum(stage.trained.values()))} in {stage.name}" for stage in plan.stages)
-                + " over all GPUs. Host memory: a process builds the whole model before it is moved or sharded, "
-                f"{_gb(plan.host_bytes)}, {_gb(plan.host_bytes * plan.gpus)} on a machine with {plan.gpus:,} GPUs.",
+                + f" over all GPUs. {_host_memory(plan)}",
                 *(f"warning: {warning}" for warning in plan.warnings),
             ]
         )
@@ -184,6 +183,17 @@ def data_source(plan: Plan) -> str:
     return (
         f"data: {missing}assumed are {mean.studies:,} studies of {mean.images:.0f} images and {mean.tokens:,.0f} "
         "tokens (train-llava's --studies, --images, --text-tokens)"
+    )
+
+
+def _host_memory(plan: Plan) -> str:
+    whole = _gb(plan.host_bytes)
+    if plan.one_reads:
+        return f"Host memory: the process that reads the whole model holds {whole} before it is moved or sharded."
+    everywhere = _gb(plan.host_bytes * plan.gpus)
+    return (
+        f"Host memory: every process holds the whole model, {whole}, before it is moved or sharded: {everywhere} on a "
+        f"machine with {plan.gpus:,} GPUs."
     )
 
 

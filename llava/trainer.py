@@ -32,7 +32,7 @@ from llava.training.objective import supervised_loss
 from llava.training.optim import build_optimizer, learning_rates, set_rates
 from llava.training.parallel import Parallel
 from llava.training.run_record import RunRecord, table_sha256
-from llava.training.stage_model import stage_model, write_stage_model
+from llava.training.stage_model import stage_model_together, write_stage_model
 from llava.training.starting_model import model_folder
 from llava.training.state import States
 from llava.training.step_share import StepShare, idle_row, seed_of
@@ -85,6 +85,9 @@ class _Run(NamedTuple):
         assert self.record is not None  # asked for in the first process only
         return self.record
 
+    def identify(self, name: str, identity: str) -> None:
+        self.the_record.identify(name, identity)
+
 
 @contextlib.contextmanager
 def _alone_in(output: Path, parallel: Parallel) -> Iterator[None]:
@@ -101,6 +104,10 @@ def _begin(settings: TrainSettings, parallel: Parallel, stop: StopRequest, tell:
     check_table(table, data)
 
     def compare() -> RunRecord:
+        if settings.language_model.quantize is not None and parallel.kind in ("fsdp2", "deepspeed"):
+            raise ValueError(
+                '4-bit weights cannot be sharded: with language_model.quantize set compute.parallel = "ddp"'
+            )
         record = RunRecord(settings.output, settings)
         record.identify("the prompt", load_report_prompt(data.prompt).sha256)
         record.identify("data.train", table_sha256(data.train))
@@ -153,8 +160,8 @@ class _Stage:
 
     def train(self) -> None:
         """Build, load the newest state if there is one, take the steps that are left, write the model."""
-        self.model, self.processor, parameters = stage_model(
-            self.settings, self.number, self._identify, self.parallel.device
+        self.model, self.processor, parameters = stage_model_together(
+            self.settings, self.number, self.run.identify, self.parallel
         )
         self.model.model.language_model.set_attn_implementation(self.settings.compute.attention)
         self.kernels = use_kernels(self.model, self.settings.compute)
@@ -269,9 +276,6 @@ class _Stage:
             last_step=self.steps,
             workers=data.workers,
         )
-
-    def _identify(self, name: str, identity: str) -> None:
-        on_first(self.parallel, lambda: self.run.the_record.identify(name, identity))
 
     def _save(self, step: int) -> None:
         began = time.monotonic()

@@ -70,14 +70,15 @@ class StageCost(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """counted: whether the studies are those of the table, data.train, or assumed. dearest: the stage whose studies
-    cost most, which `kinds` and `mix` are of."""
+    """counted: whether the studies are those of the table, data.train, or assumed. one_reads: whether one process reads
+    all weights for all. dearest: the stage whose studies cost most, which `kinds` and `mix` are of."""
 
     table: Path
     counted: bool
     model: ModelShape
     gpu: Gpu
     gpus: int
+    one_reads: bool
     mfu: float
     context: int
     stages: list[StageCost]
@@ -88,7 +89,7 @@ class Plan(NamedTuple):
 
     @property
     def host_bytes(self) -> float:
-        """Of all weights in float32, which every process has in its machine's memory when a stage begins."""
+        """Of all weights in float32, which a process that reads them has in its machine's memory as a stage begins."""
         model = self.model
         return 4.0 * (model.encoder.weights + model.projector_weights + model.language_model.weights)
 
@@ -121,7 +122,19 @@ def plan(settings: TrainSettings, assumed: Assumed | None = None) -> Plan:
     cost = settings.cost
     table = settings.data.train
     return Plan(
-        table, counted, model, chosen, cost.gpus, cost.mfu, context, stages, dearest.name, costs, mean, warnings
+        table=table,
+        counted=counted,
+        model=model,
+        gpu=chosen,
+        gpus=cost.gpus,
+        one_reads=settings.compute.parallel == "fsdp2" or cost.gpus == 1,
+        mfu=cost.mfu,
+        context=context,
+        stages=stages,
+        dearest=dearest.name,
+        kinds=costs,
+        mix=mean,
+        warnings=warnings,
     )
 
 

@@ -18,6 +18,7 @@ import math
 import warnings
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,11 +27,13 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from llava.config import ComputeSettings
+from llava.training.outline import hand_out
 from llava.training.parts import checkpoint_activations, decoder_layers, hold_frozen_low, module_of
-from llava.training.quantization import dequantized_state, is_4bit
+from llava.training.quantization import dequantized_state
 from llava.training.zero3 import Zero3, import_deepspeed
 
 _PIECE = 16 * 2**20  # gradients summed at a time: 64 MB
+_PATIENCE = timedelta(hours=2)  # of those that wait while the first downloads, saves or scores; NCCL's own: 10 minutes
 
 
 class Parallel:
@@ -42,10 +45,11 @@ class Parallel:
     def __init__(self, settings: ComputeSettings) -> None:
         if settings.device == "cuda" and not torch.cuda.is_available():
             raise ValueError('compute.device = "cuda": this process sees no CUDA device; set "cpu" or "auto"')
-        from accelerate import Accelerator
+        from accelerate import Accelerator, InitProcessGroupKwargs
 
         on_cpu = settings.device == "cpu" or not torch.cuda.is_available()
-        self._accelerator = Accelerator(cpu=on_cpu, mixed_precision="no")
+        patience = InitProcessGroupKwargs(timeout=_PATIENCE)
+        self._accelerator = Accelerator(cpu=on_cpu, mixed_precision="no", kwargs_handlers=[patience])
         self._settings = settings
         self._learning: list[nn.Parameter] = []
         self._zero: Zero3 | None = None
@@ -64,20 +68,22 @@ class Parallel:
     def is_main(self) -> bool:
         return self.rank == 0
 
+    @property
+    def one_reads(self) -> bool:
+        """Whether `prepare` takes all weights from the first process, so that no other has to read them."""
+        return self.kind == "fsdp2"
+
     def prepare(self, model: nn.Module, optimizer: Optimizer) -> tuple[nn.Module, Optimizer]:
         """The model on its device, or sharded over all of them, and the optimiser over what became of its parameters.
 
-        `set_trainable` comes before, loading a training state after. Every process brings the same model.
+        `set_trainable` comes before, loading a training state after. Every process brings the same model; where
+        `one_reads`, any but the first may bring its outline.
 
         Raises:
             ValueError: the optimiser has stepped already, or the model cannot checkpoint activations or be sharded.
         """
         if optimizer.state:
             raise ValueError("the optimiser has a state already: prepare comes before loading one")
-        if self.kind in ("fsdp2", "deepspeed") and any(is_4bit(module) for module in model.modules()):
-            raise ValueError(
-                '4-bit weights cannot be sharded: with language_model.quantize set compute.parallel = "ddp"'
-            )
         if self._settings.gradient_checkpointing:
             checkpoint_activations(model)
         self._learning, self._exact, self._zero = [], {}, None  # of the stage before, whose memory they hold
@@ -229,6 +235,7 @@ def _shard(model: nn.Module, optimizer: Optimizer, device: torch.device, precisi
     policy = MixedPrecisionPolicy(param_dtype=low, reduce_dtype=torch.float32)
     mesh = init_device_mesh(device.type, (torch.distributed.get_world_size(),))
     for unit in [*units(model), model]:
+        hand_out(unit, device)
         fully_shard(unit, mesh=mesh, mp_policy=policy)
     # it warns of every last linear layer, lest its output is written into; nothing does
     warnings.filterwarnings("ignore", message="FSDP2-wrapped module .* returned a view tensor")

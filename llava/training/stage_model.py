@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from safetensors import SafetensorError
@@ -17,12 +17,17 @@ from llava.model import CxrLlavaForConditionalGeneration
 from llava.processor import CxrLlavaProcessor
 from llava.training.adapters import FOLDER as ADAPTER
 from llava.training.adapters import add_lora, has_adapters, plain_state, save_adapter
-from llava.training.parts import Counts, set_trainable
+from llava.training.outline import Outline, outline_of, outlined
+from llava.training.parts import Counts, counts, set_trainable
 from llava.training.quantization import dequantized_state, quantize_language_model
 from llava.training.run_record import read_run
 from llava.training.starting_model import starting_model
 from llava.training.state import StateError, load_weights, publish, read_state, reason_of
 from llava.training.step_share import seed_of
+from llava.training.together import from_first, on_first
+
+if TYPE_CHECKING:
+    from llava.training.parallel import Parallel
 
 
 class StageModel(NamedTuple):
@@ -52,6 +57,37 @@ def stage_model(
         torch.manual_seed(seed_of(settings.seed, number))
         add_lora(model, stage.lora)
     return StageModel(model, processor, set_trainable(model, stage))
+
+
+def stage_model_together(
+    settings: TrainSettings, number: int, identify: Callable[[str, str], None], parallel: Parallel
+) -> StageModel:
+    """`stage_model` in all processes of a job; where one reads, the others get an outline, which `prepare` fills.
+
+    Args:
+        identify: called in the first process.
+
+    Raises:
+        ValueError: as `stage_model` does; of what is wrong where one reads, in the first process.
+        RefusedError: then, in the others.
+    """
+    if not parallel.one_reads:
+
+        def identify_together(name: str, identity: str) -> None:
+            on_first(parallel, lambda: identify(name, identity))
+
+        return stage_model(settings, number, identify_together, parallel.device)
+    read: list[StageModel] = []
+
+    def read_it() -> tuple[Outline, CxrLlavaProcessor]:
+        read.append(stage_model(settings, number, identify, parallel.device))
+        return outline_of(read[0].model), read[0].processor
+
+    outline, processor = from_first(parallel, read_it)
+    if read:
+        return read[0]
+    model = outlined(outline, settings.stages[number])
+    return StageModel(model, processor, counts(model))
 
 
 def write_stage_model(

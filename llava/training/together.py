@@ -36,6 +36,25 @@ def on_first(parallel: Parallel, do: Callable[[], _T]) -> _T | None:
     return made
 
 
+def from_first(parallel: Parallel, make: Callable[[], _T]) -> _T:
+    """What the first process makes, in all processes; pickled on the way.
+
+    Raises:
+        RefusedError: in the others, when it could not be made; the first one raises the error itself.
+    """
+    made = on_first(parallel, make)
+    if parallel.world_size == 1:
+        assert made is not None
+        return made
+    import torch
+
+    sent: list[_T | None] = [made]
+    torch.distributed.broadcast_object_list(sent, src=0)
+    [received] = sent
+    assert received is not None
+    return received
+
+
 def from_all(parallel: Parallel, mine: Sequence[_T]) -> list[_T]:
     """The items of all processes, in all of them, in the order of ranks."""
     if parallel.world_size == 1:

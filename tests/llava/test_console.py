@@ -119,6 +119,10 @@ def test_plan_shows_each_figure(capsys, shown_plan):
     assert memory[1] == "26.2 GB"
     assert memory[6:] == ["80.0 GB", "157.3 GB"]
     assert "209.7 GB in tune over all GPUs" in out
+    assert "the process that reads the whole model holds 53.9 GB" in out
+    Screen("train-llava").plan(shown_plan._replace(one_reads=False))
+    assert "every process holds the whole model, 53.9 GB" in (out := capsys.readouterr().out)
+    assert "431.0 GB on a machine with 8 GPUs" in out
     assert "warning: studies of 3 images reach 1,317 tokens, and the context is 1,300" in out
 
 

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from llava.build import build
 from llava.config import ComputeSettings, EncoderSettings, LanguageModelSettings, ProjectorSettings, StageSettings
 from llava.training.adapters import add_lora
+from llava.training.outline import outline_of, outlined
 from llava.training.parallel import Parallel, units
 from llava.training.parts import set_trainable
 from llava.training.state import States
@@ -49,6 +50,7 @@ def model_of(folder: str, stage: str) -> nn.Module:
     model: Any = copy.deepcopy(built(folder))
     if stage == "tied":
         model.lm_head.weight = model.model.language_model.embed_tokens.weight
+        model.config.tie_word_embeddings = model.config.text_config.tie_word_embeddings = True
     if stage == "lora":
         torch.manual_seed(0)
         add_lora(model, StageSettings(name=stage, **STAGES[stage]).lora)
@@ -68,12 +70,15 @@ def train(
     folder: str, stage: str, *, states: str | None = None, resume: bool = False, **compute: Any
 ) -> dict[str, Any]:
     """Weights, gradient norms and losses after some steps of this process, as the trainer takes them."""
-    model = model_of(folder, stage)
+    model: Any = model_of(folder, stage)
     settings = StageSettings(name=stage, **STAGES[stage])
     set_trainable(model, settings)
+    parallel = Parallel(ComputeSettings(**{"precision": "float32", "device": "cpu", **compute}))
+    if parallel.one_reads and not parallel.is_main:
+        model = outlined(outline_of(model), settings)
+        assert all(parameter.is_meta for parameter in model.parameters())
     learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer: Any = torch.optim.AdamW(learning, lr=1e-3, eps=1e-6, weight_decay=0.1)
-    parallel = Parallel(ComputeSettings(**{"precision": "float32", "device": "cpu", **compute}))
     wrapped, optimizer = parallel.prepare(model, optimizer)
     kept = None if states is None else States(Path(states), parallel)
     first = 0
