@@ -1,7 +1,7 @@
 """One folder, one Hugging Face checkpoint: written whole or not at all, and checked before it is believed.
 
 MODEL/config.json, model*.safetensors, generation_config.json, the tokenizer's and processor's files, prompt.json;
-encoder.json, which encoder is inside and what it makes of a made film; run.json, what trained it.
+encoder.json, which encoder is inside and what it makes of a made film; run.json, what trained it; SHA256SUMS.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from encoders.checkpoint import file_sha256, first_names
+from encoders.checkpoint import first_names
 from encoders.preprocessing.recipe import Recipe
+from llava.checksums import checked, write_checksums
 from llava.encoder_record import EncoderRecord, record_of, refuse_another
 from llava.language_model import quiet, refuse_misfits
 from llava.model import CxrLlavaConfig, CxrLlavaForConditionalGeneration
@@ -34,6 +35,7 @@ logger = logging.getLogger(__name__)
 _ENCODER_FILE, _RUN_FILE, _CONFIG_FILE = "encoder.json", "run.json", "config.json"
 _TOWER = "model.vision_tower.encoder."
 _SHARD = "5GB"
+_WEIGHTS = ".safetensors"
 
 
 class Loaded(NamedTuple):
@@ -75,6 +77,7 @@ def save_model(
         processor.save_pretrained(new)
         _write_json(new / _ENCODER_FILE, about.model_dump(mode="json"))
         _write_json(new / _RUN_FILE, dict(record))
+        write_checksums(new)
         _sync(new)
         if folder.exists():
             folder.rename(old)
@@ -92,12 +95,12 @@ def save_model(
 def load_model(
     folder: Path, *, dtype: Literal["float32", "bfloat16"] = "float32", device: str | torch.device = "cpu"
 ) -> Loaded:
-    """A checkpoint in evaluation mode, after its encoder was compared with encoder.json.
+    """A checkpoint in evaluation mode, after its encoder was compared with encoder.json and all files with SHA256SUMS.
 
     Raises:
-        ValueError: files missing or damaged, tensors missing or left over, an encoder of other weights, preprocessing
-            or features than encoder.json says, or a prompt that has changed; the message names the file, what was
-            expected and what was found.
+        ValueError: files missing, damaged or edited, tensors missing or left over, an encoder of other weights,
+            preprocessing or features than encoder.json says, or a prompt that has changed; the message names the file,
+            what was expected and what was found.
     """
     config = _config(folder)
     expected = read_encoder_record(folder)
@@ -121,6 +124,7 @@ def load_model(
         except (OSError, RuntimeError, KeyError, SafetensorError) as error:
             raise ValueError(f"{folder} cannot be loaded: {_first_line(error)}; copy it again") from None
     refuse_misfits(report, folder)
+    checked(folder)  # last: what was found before says more of what is wrong
     return Loaded(model.eval().to(device), processor, record)
 
 
@@ -155,15 +159,12 @@ def weights_hash(folder: Path) -> str:
     """SHA-256 over the names and contents of a checkpoint's weights.
 
     Raises:
-        ValueError: it has none.
+        ValueError: it has none, or a file of it is not as it was written.
     """
-    shards = sorted(folder.glob("*.safetensors"))
+    shards = [f"{sha256}  {name}\n" for name, sha256 in sorted(checked(folder).items()) if name.endswith(_WEIGHTS)]
     if not shards:
-        raise ValueError(f"{folder} has no *.safetensors")
-    digest = hashlib.sha256()
-    for shard in shards:
-        digest.update(f"{shard.name} {file_sha256(shard)}\n".encode())
-    return digest.hexdigest()
+        raise ValueError(f"{folder} has no *{_WEIGHTS}")
+    return hashlib.sha256("".join(shards).encode()).hexdigest()
 
 
 def read_encoder_record(folder: Path) -> EncoderRecord:

@@ -11,13 +11,13 @@ import shutil
 from pathlib import Path
 from typing import Literal
 
+from llava.checksums import checked
 from llava.folder import find_model, save_model
 from llava.generate.loading import has_adapter, load_merged
 from llava.generate.record import read_record
 from llava.generate.settings import Place
 from llava.generate.vllm_layout import write_vllm_layout
 from llava.training.adapters import FOLDER, refuse_lost_adapter
-from llava.training.run_record import file_sha256
 from llava.training.stage_model import write_model_of_state
 from llava.training.state import is_state
 
@@ -62,11 +62,12 @@ def export(checkpoint: Path, output: Path, *, layout: Layout = "vllm") -> Path:
 
 def _merge(source: Path, target: Path) -> None:
     loaded = load_merged(source, Place("cpu", "float32"))
-    adapter = {file.name: file_sha256(file) for file in sorted((source / FOLDER).glob("*.safetensors"))}
+    adapter = {name: sha256 for name, sha256 in checked(source / FOLDER).items() if name.endswith(".safetensors")}
     save_model(loaded.model, loaded.processor, target, record=loaded.record | {"merged_adapter_sha256": adapter})
 
 
 def _link(source: Path, target: Path) -> None:
+    checked(source)
     target.mkdir()
     for file in sorted(source.iterdir()):
         if not file.is_file():

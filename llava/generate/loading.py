@@ -7,10 +7,10 @@ from pathlib import Path
 
 from torch import nn
 
+from llava.checksums import checked
 from llava.folder import Loaded, load_model, weights_hash
 from llava.generate.settings import Place
 from llava.training.adapters import FOLDER, load_adapter, merge_adapter, refuse_lost_adapter
-from llava.training.run_record import file_sha256
 
 
 def load_merged(folder: Path, place: Place) -> Loaded:
@@ -38,13 +38,13 @@ def weights_key(folder: Path) -> str:
     """A hash of all weights of a checkpoint, adapters among them.
 
     Raises:
-        ValueError: it has none.
+        ValueError: it has none, or a file is not as it was written.
     """
     weights = weights_hash(folder)
     if not has_adapter(folder):
         return weights
-    adapters = [f"{file.name} {file_sha256(file)}" for file in sorted((folder / FOLDER).iterdir())]
-    return hashlib.sha256(" ".join([weights, *adapters]).encode()).hexdigest()
+    adapters = [f"{sha256}  {name}" for name, sha256 in sorted(checked(folder / FOLDER).items())]
+    return hashlib.sha256("\n".join([weights, *adapters]).encode()).hexdigest()
 
 
 def has_adapter(folder: Path) -> bool:

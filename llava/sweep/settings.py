@@ -13,9 +13,9 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from encoders.encode.address import file_sha256
 from llava.config import ConfigError, EncoderSettings, TrainSettings, load_settings, told
 from llava.generate.settings import EngineName
-from llava.training.run_record import file_sha256
 
 _IDLE: dict[str, Any] = {  # changes no score
     "output": True,

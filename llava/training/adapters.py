@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from encoders.torchvision_shim import import_torchvision
+from llava.checksums import checked, write_checksums
 from llava.config import LoraSettings
 from llava.training.quantization import dequantized, is_4bit
 
@@ -65,7 +66,7 @@ def plain_state(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def save_adapter(model: nn.Module, folder: Path, state: Mapping[str, Tensor] | None = None) -> None:
-    """Write adapter_model.safetensors and adapter_config.json.
+    """Write adapter_model.safetensors, adapter_config.json and their checksums.
 
     Args:
         state: the model's whole state, where its own is in pieces over several processes.
@@ -85,13 +86,14 @@ def save_adapter(model: nn.Module, folder: Path, state: Mapping[str, Tensor] | N
     config.inference_mode = True  # peft's own mark of a saved adapter
     config.save_pretrained(folder)
     config.inference_mode = False
+    write_checksums(folder)
 
 
 def load_adapter(model: nn.Module, folder: Path) -> None:
     """Put the adapters of a folder into a model that has none; evaluation mode stays what it was.
 
     Raises:
-        ValueError: a file is missing or damaged, or the adapters are of another model.
+        ValueError: a file is missing, damaged or edited, or the adapters are of another model.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
@@ -125,6 +127,7 @@ def load_adapter(model: nn.Module, folder: Path) -> None:
                     f"{tuple(weights[name].shape)}"
                 )
             weights[name].copy_(value)
+    checked(folder)  # last: what was found before says more of what is wrong
 
 
 def refuse_lost_adapter(folder: Path, record: Mapping[str, Any]) -> None:

@@ -16,6 +16,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from encoders.encode.address import file_sha256
 from llava.config import TrainSettings
 
 RECORD_NAME = "run.json"
@@ -111,12 +112,6 @@ def table_sha256(path: Path) -> str:
         return file_sha256(path)
     files = [f"{file.name} {file_sha256(file)}" for file in sorted(path.glob("*.parquet"))]
     return hashlib.sha256("\n".join(files).encode()).hexdigest()
-
-
-def file_sha256(path: Path) -> str:
-    """Of a file's bytes: about a second a gigabyte."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def differing_settings(before: TrainSettings, now: TrainSettings) -> list[str]:

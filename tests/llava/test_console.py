@@ -121,8 +121,9 @@ def test_plan_shows_each_figure(capsys, shown_plan):
     assert "209.7 GB in tune over all GPUs" in out
     assert "the process that reads the whole model holds 53.9 GB" in out
     Screen("train-llava").plan(shown_plan._replace(one_reads=False))
-    assert "every process holds the whole model, 53.9 GB" in (out := capsys.readouterr().out)
-    assert "431.0 GB on a machine with 8 GPUs" in out
+    again = capsys.readouterr().out
+    assert "every process holds the whole model, 53.9 GB" in again
+    assert "431.0 GB on a machine with 8 GPUs" in again
     assert "warning: studies of 3 images reach 1,317 tokens, and the context is 1,300" in out
 
 

@@ -19,6 +19,7 @@ from torch import Tensor
 from encoders.fingerprint import fingerprint
 from encoders.registry import load_encoder
 from llava.build import Built
+from llava.checksums import write_checksums
 from llava.folder import find_model, load_model, read_encoder_record, save_model, weights_hash
 from studies.records import GenerationStudy
 
@@ -76,7 +77,7 @@ def test_a_saved_model_is_loaded_to_the_same_bits_with_its_processor_and_record(
 
 def test_everything_is_one_hugging_face_checkpoint(folder):
     expected = {"config.json", "model.safetensors", "generation_config.json", "tokenizer.json", "tokenizer_config.json"}
-    ours = {"processor_config.json", "prompt.json", "encoder.json", "run.json"}
+    ours = {"processor_config.json", "prompt.json", "encoder.json", "run.json", "SHA256SUMS"}
     assert {file.name for file in folder.iterdir()} == expected | ours
 
 
@@ -174,6 +175,7 @@ def test_other_features_of_the_same_weights_are_refused(folder):
 
 def test_features_that_other_machines_round_differently_are_taken(folder):
     edited(folder / "encoder.json", lambda read: read["tokens"].update(mean=read["tokens"]["mean"] + 1e-5))
+    write_checksums(folder)
     load_model(folder)
 
 
@@ -288,6 +290,27 @@ def test_an_encoder_record_with_a_key_that_there_is_not_is_damaged(folder):
         load_model(folder)
 
 
+def flip(file: Path, place: int) -> None:
+    content = bytearray(file.read_bytes())
+    content[place] ^= 1
+    file.write_bytes(content)
+
+
+def test_one_flipped_bit_of_the_language_model_is_found(folder):
+    before = load_model(folder).model.lm_head.weight.clone()
+    flip(folder / "model.safetensors", 8 + int.from_bytes((folder / "model.safetensors").read_bytes()[:8], "little"))
+    with pytest.raises(ValueError, match=r"model\.safetensors is damaged, or was edited: its SHA-256 is \w+\.\.\."):
+        load_model(folder)
+    write_checksums(folder)  # so nothing else would have found it
+    assert (load_model(folder).model.lm_head.weight != before).sum() == 1
+
+
+def test_an_edit_that_everything_else_takes_is_found(folder):
+    edited(folder / "generation_config.json", lambda read: read.update(do_sample=True))
+    with pytest.raises(ValueError, match=r"generation_config\.json is damaged, or was edited"):
+        load_model(folder)
+
+
 # -- writing
 
 
@@ -398,9 +421,12 @@ def test_a_model_is_found_by_itself_and_in_a_finished_run_by_its_last_stage(fold
 def test_the_hash_is_of_the_weights_and_of_nothing_else(folder):
     before = weights_hash(folder)
     (folder / "run.json").write_text("{}")
+    write_checksums(folder)
     assert weights_hash(folder) == before
     with_tensors(folder, lambda state: state["lm_head.weight"][0].add_(1e-3))
+    write_checksums(folder)
     assert weights_hash(folder) != before
     (folder / "model.safetensors").unlink()
+    write_checksums(folder)
     with pytest.raises(ValueError, match=r"has no \*\.safetensors"):
         weights_hash(folder)

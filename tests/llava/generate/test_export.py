@@ -119,3 +119,15 @@ def test_a_failed_export_leaves_nothing(built: Built, tmp_path):
     with pytest.raises((ValueError, OSError)):
         export(tmp_path / "model", tmp_path / "out")
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_damaged_weights_are_not_passed_on(built: Built, tmp_path):
+    save_model(built.model, built.processor, tmp_path / "model", record={})
+    weights = tmp_path / "model" / "model.safetensors"
+    content = weights.read_bytes()
+    weights.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    with pytest.raises(ValueError, match=r"model\.safetensors is damaged, or was edited"):
+        export(tmp_path / "model", tmp_path / "out")
+    with pytest.raises(ValueError, match=r"model\.safetensors is damaged, or was edited"):
+        weights_key(tmp_path / "model")  # which generate-reports asks for first
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]

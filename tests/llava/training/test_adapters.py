@@ -181,6 +181,15 @@ def test_a_damaged_or_foreign_adapter_is_refused(make, tmp_path):
         load_adapter(make().model, tmp_path)
 
 
+def test_an_edited_scale_of_an_adapter_is_refused(make, tmp_path):
+    save_adapter(learnt(make().model), tmp_path)
+    config = (tmp_path / "adapter_config.json").read_text()
+    assert '"lora_alpha": 8' in config
+    (tmp_path / "adapter_config.json").write_text(config.replace('"lora_alpha": 8', '"lora_alpha": 9'))
+    with pytest.raises(ValueError, match=r"adapter_config\.json is damaged, or was edited"):
+        load_adapter(make().model, tmp_path)
+
+
 def test_a_lora_stage_trains_projector_and_adapters_and_needs_them(model):
     with pytest.raises(ValueError, match="no LoRA adapters"):
         set_trainable(model, STAGE)
