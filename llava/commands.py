@@ -13,6 +13,8 @@ from llava.running import EXIT_OK, exit_code, heard, private_files
 if TYPE_CHECKING:
     from studies.records import GenerationStudy
 
+KEPT = "what was generated is kept, the same command goes on from here"
+
 
 def generate(flags: Mapping[str, Any]) -> int:
     """Write reports; flags: of `llava.generate.settings.GenerateSettings`, None where none was given."""
@@ -27,7 +29,7 @@ def generate(flags: Mapping[str, Any]) -> int:
         return generate_reports(settings, screen)
 
     with heard(screen), private_files():
-        return exit_code(screen, run)
+        return exit_code(screen, run, KEPT)
 
 
 def plot(output: Path) -> int:

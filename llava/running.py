@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import signal
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from importlib.resources import files
 from pathlib import Path
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from llava.config import ConfigError, TrainSettings, load_settings
@@ -51,10 +53,11 @@ def config_file(given: Path) -> Path:
 def exit_code(screen: Screen, run: Callable[[], int], remains: str = "nothing was written") -> int:
     """What a command's work gives, or the code of its failure, with one line for the user.
 
-    remains: what is left after the machine failed or the user stopped it.
+    remains: what is left after the machine failed or the user stopped it, by Ctrl-C or SIGTERM.
     """
     try:
-        return run()
+        with _terminated_as_interrupted():
+            return run()
     except (
         ValueError,
         FileNotFoundError,
@@ -77,6 +80,25 @@ def exit_code(screen: Screen, run: Callable[[], int], remains: str = "nothing wa
     except (OSError, RuntimeError) as error:  # the disk; a process that died; a GPU that is full
         screen.error(f"{str(error).strip()}; {remains}")
         return EXIT_MACHINE
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM came: what cleans up after Ctrl-C does so after this."""
+
+
+@contextlib.contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    def end(_number: int, _frame: FrameType | None) -> None:
+        raise Terminated
+
+    if threading.current_thread() is not threading.main_thread():  # others cannot set handlers
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextlib.contextmanager

@@ -28,6 +28,7 @@ from llava.dataset.example import BadStudy, BadStudyError, Example, PackedRow
 from llava.dataset.table import StudyTable
 from llava.generate.ahead import batches, read_ahead
 from llava.generate.controls import ControlledReader, ControlledTable
+from llava.generate.engine import Answer
 from llava.generate.engine_transformers import TransformersEngine
 from llava.generate.keys import study_key
 from llava.generate.settings import Decoding
@@ -77,6 +78,15 @@ def validate(
         written = {control or AS_IT_IS: measured.reports(control, folder.name) for control in controls}
     found = on_first(parallel, lambda: _scores(written, measured.studies, settings, folder))
     return Validation(loss, found or {})
+
+
+class _Report(NamedTuple):
+    """What a process wrote of one of its studies."""
+
+    study_id: str
+    text: str
+    answer: Answer
+    cut_tokens: int
 
 
 class _Measured:
@@ -142,22 +152,23 @@ class _Measured:
                 computed = examples or ([_idle_example(self._processor)] if self._in_step else [])
                 answers = engine.generate(computed, decoding) if computed else []
                 lines += [
-                    (example.study_id, self._processor.decode(answer.token_ids), answer)
+                    _Report(example.study_id, self._processor.decode(answer.token_ids), answer, example.cut_tokens)
                     for example, answer in zip(examples, answers, strict=False)  # an idle one has no example
                 ]
-        by_id = {study_id: (text, answer) for study_id, text, answer in from_all(self._parallel, lines)}
+        by_id = {report.study_id: report for report in from_all(self._parallel, lines)}
         return [
             Line(
                 study_id=study.study_id,
                 patient_id=study.patient_id,
-                prediction=by_id[study.study_id][0],
+                prediction=report.text,
                 run=name,
                 study_key=study_key(study, self._root),
-                tokens=len(by_id[study.study_id][1].token_ids),
-                finish_reason=by_id[study.study_id][1].finish_reason,
+                tokens=len(report.answer.token_ids),
+                finish_reason=report.answer.finish_reason,
+                prior_tokens_cut=report.cut_tokens,
             )
             for study in self.studies
-            if study.study_id in by_id
+            if (report := by_id.get(study.study_id)) is not None
         ]
 
     def _reader(self, control: Control | None, *, with_target: bool) -> ControlledReader:

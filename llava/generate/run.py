@@ -5,27 +5,22 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from llava.dataset.example import BadStudy, BadStudyError, Example
 from llava.generate.ahead import batches, read_ahead
-from llava.generate.controls import ControlledReader, ControlledTable
-from llava.generate.keys import run_key, study_key
+from llava.generate.controls import ControlledReader
 from llava.generate.opening import open_transformers, open_vllm, sample_of
 from llava.generate.parity import Parity
+from llava.generate.preparing import Prepared, prepare
 from llava.generate.record import read_record, versions, write_record
-from llava.generate.settings import GenerateSettings, Place, place
+from llava.generate.settings import GenerateSettings
 from llava.generate.store import Line, Store, beside, opened, write_failures
 
 if TYPE_CHECKING:
-    from encoders.fingerprint import Fingerprint
-    from llava.dataset.table import StudyTable
     from llava.generate.engine import Engine
-    from llava.processor import CxrLlavaProcessor
 
-EXIT_OK, EXIT_DISK, EXIT_USE, EXIT_FAILURES, EXIT_STOPPED = 0, 1, 2, 3, 130
+EXIT_OK, EXIT_FAILURES = 0, 3
 _SHOWN = 5  # failures
 
 
@@ -42,78 +37,24 @@ class Screen(Protocol):
 def generate_reports(settings: GenerateSettings, screen: Screen) -> int:
     """Do the run and give its exit code; every message for the user goes through the screen.
 
-    0 all written, 1 the disk or the device failed, 2 wrong use or input, 3 more studies failed than max_failures
-    allows, 130 stopped. After 1 and 130 the same command goes on from where it was.
+    0 all written, 3 more studies failed than max_failures allows. What is raised leaves what was generated, and the
+    same settings go on from there.
+
+    Raises:
+        ValueError: settings, table, checkpoint, the output of another run, or a study where none may fail.
+        OSError, RuntimeError: the disk failed, a reading process died, a GPU is full.
     """
-    try:
-        with contextlib.ExitStack() as held:
-            return _Run(_prepare(settings), screen, held).go()
-    except ValueError as error:  # settings, table, checkpoint, the output of another run, a study where none may fail
-        screen.error(str(error))
-        return EXIT_USE
-    except (FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError, PermissionError) as error:
-        screen.error(f"{error.filename}: {error.strerror}" if error.filename else str(error))
-        return EXIT_USE
-    except (OSError, RuntimeError) as error:  # the disk; a reading process that died; a GPU that is full
-        screen.error(f"{error}; what was generated is kept, the same command goes on from here")
-        return EXIT_DISK
-    except KeyboardInterrupt:
-        screen.error("stopped; what was generated is kept, the same command goes on from here")
-        return EXIT_STOPPED
-
-
-@dataclass(frozen=True)
-class _Prepared:
-    """keys: `study_key` of each study, in the table's order; encoder: the fingerprint that the model's folder gives."""
-
-    settings: GenerateSettings
-    place: Place
-    folder: Path
-    processor: CxrLlavaProcessor
-    table: StudyTable
-    studies: ControlledTable
-    keys: Mapping[str, str]
-    weights: str
-    run: str
-    encoder: Fingerprint
-
-
-def _prepare(settings: GenerateSettings) -> _Prepared:
-    """All that is known before a model is loaded."""
-    from llava.dataset.table import StudyTable, say_ignored
-    from llava.folder import find_model, read_encoder_record, read_processor
-    from llava.generate.loading import weights_key
-
-    where = place(settings.device, settings.dtype)
-    folder = find_model(settings.checkpoint)
-    processor = read_processor(folder)
-    cache = settings.output.parent / ".carina"
-    table = StudyTable.open(settings.studies, cache=cache, need_findings=False, root=settings.root)
-    say_ignored(table)
-    count = min(len(table), settings.limit or len(table))
-    studies = ControlledTable([table[row] for row in range(count)], settings.control, seed=settings.seed)
-    weights = weights_key(folder)
-    run = run_key(
-        weights,
-        processor,
-        settings.decoding,
-        engine=settings.engine,
-        dtype=where.dtype,
-        control=settings.control,
-    )
-    encoder = read_encoder_record(folder).fingerprint
-    keys = {studies[row].study_id: study_key(studies[row], table.root) for row in range(count)}
-    return _Prepared(settings, where, folder, processor, table, studies, keys, weights, run, encoder)
+    with contextlib.ExitStack() as held:
+        return _Run(prepare(settings), screen, held).go()
 
 
 class _Run:
-    def __init__(self, prepared: _Prepared, screen: Screen, held: contextlib.ExitStack) -> None:
+    def __init__(self, prepared: Prepared, screen: Screen, held: contextlib.ExitStack) -> None:
         self._all = prepared
         self._screen = screen
         self._held = held
         self._failed: list[BadStudy] = []
         self._generated = 0
-        self._shortened = 0
 
     def go(self) -> int:
         settings, screen = self._all.settings, self._screen
@@ -205,7 +146,6 @@ class _Run:
     def _lines(self, engine: Engine, examples: Sequence[Example], patients: Mapping[str, str | None]) -> list[Line]:
         answers = engine.generate(examples, self._all.settings.decoding)
         self._generated += len(answers)
-        self._shortened += sum(example.cut_tokens > 0 for example in examples)
         return [
             Line(
                 study_id=example.study_id,
@@ -215,6 +155,7 @@ class _Run:
                 study_key=self._all.keys[example.study_id],
                 tokens=len(answer.token_ids),
                 finish_reason=answer.finish_reason,
+                prior_tokens_cut=example.cut_tokens,
             )
             for example, answer in zip(examples, answers, strict=True)
         ]
@@ -225,16 +166,19 @@ class _Run:
         failed = sorted(self._failed, key=lambda one: order[one.study_id])
         failures = beside(settings.output, "failures.jsonl")
         write_failures(failures, failed)
-        cut_off = sum(store.lines[one].finish_reason == "length" for one in order if one in store.lines)
-        counts = {"studies": len(order), "written": written, "generated": self._generated, "failed": len(failed)}
-        counts |= {"cut_off": cut_off, "prior_reports_shortened": self._shortened}
-        write_record(beside(settings.output, "run.json"), record | {"counts": counts, "seconds": round(seconds, 3)})
+        lines = [store.lines[one] for one in order if one in store.lines]
+        cut_off = sum(line.finish_reason == "length" for line in lines)
+        shortened = sum(line.prior_tokens_cut > 0 for line in lines)
+        counts = {"studies": len(order), "written": written, "failed": len(failed)}
+        counts |= {"cut_off": cut_off, "prior_reports_shortened": shortened}
+        last_call = {"generated": self._generated, "seconds": round(seconds, 3)}
+        write_record(beside(settings.output, "run.json"), record | {"counts": counts, "last_call": last_call})
         for one in failed[:_SHOWN]:
             screen.say(f"failed: {one.study_id}: {one.error}: {one.message}")
         if failed:
             screen.say(f"{failures}: {len(failed):,} studies without a report, each with its reason")
-        if self._shortened:
-            screen.say(f"{self._shortened:,} prior reports were shortened to fit the context")
+        if shortened:
+            screen.say(f"{shortened:,} prior reports were shortened to fit the context")
         if cut_off:
             screen.say(
                 f"{cut_off:,} reports do not end by themselves: --max-new-tokens {settings.max_new_tokens} or the "

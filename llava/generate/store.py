@@ -20,7 +20,8 @@ class Line(NamedTuple):
     """A study's report.
 
     run: key of everything that made it but the study; study_key: of the study's own row; tokens: generated, the end
-    token among them; finish_reason: "length" where max_new_tokens cut it off.
+    token among them; finish_reason: "length" where max_new_tokens cut it off; prior_tokens_cut: of the prior report, to
+    fit the context.
     """
 
     study_id: str
@@ -30,6 +31,7 @@ class Line(NamedTuple):
     study_key: str
     tokens: int
     finish_reason: str
+    prior_tokens_cut: int
 
 
 class StoreError(ValueError):

@@ -74,7 +74,10 @@ class Meter:
         )
         if len(self._recent) == 1 and event.step == self._first + 1:
             self._recent.clear()  # the first step compiles and warms up: it tells nothing of the next
-        self._recent.append((event.studies, event.seconds))
+        seconds = event.seconds
+        if event.step == self._first:
+            seconds -= event.waited_seconds  # for the processes that read studies to start
+        self._recent.append((event.studies, seconds))
         recent_s = sum(seconds for _, seconds in self._recent)
         left = self._steps - event.step
 

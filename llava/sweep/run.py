@@ -10,12 +10,13 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 from llava.console import Screen
 from llava.dataset.table import StudyTable, patients_in_both
+from llava.running import Terminated
 from llava.sweep.figure import draw_scores
 from llava.sweep.results import Outcome, scored_of, scores_of, write_table
 from llava.sweep.settings import RunSettings, SweepSettings, load_sweep
@@ -104,7 +105,7 @@ def _outcome(settings: SweepSettings, run: RunSettings, screen: Screen) -> Outco
         log = folder / f"{step.name}.log"
         screen.say(f"{run.name}: {step.name} ({log})")
         with log.open("a", encoding="utf-8") as told:
-            code = subprocess.run(step.words, stdout=told, stderr=told, check=False).returncode
+            code = _ended(step.words, told)
         if code == _INTERRUPTED:
             raise KeyboardInterrupt
         if code != _OK:
@@ -117,6 +118,18 @@ def _outcome(settings: SweepSettings, run: RunSettings, screen: Screen) -> Outco
     part.write_text(json.dumps({"identity": identity}) + "\n", encoding="utf-8")
     part.replace(done)
     return Outcome(run)
+
+
+def _ended(words: Sequence[str], told: IO[str]) -> int:
+    """The exit code of a command that, stopped with the sweep, has the time it needs to save its state."""
+    with subprocess.Popen(words, stdout=told, stderr=told) as process:
+        try:
+            return process.wait()
+        except KeyboardInterrupt as stop:
+            if isinstance(stop, Terminated):
+                process.terminate()  # Ctrl-C goes to all processes of a terminal, SIGTERM to one
+            process.wait()
+            raise
 
 
 def _refuse_shared_patients(settings: SweepSettings) -> None:

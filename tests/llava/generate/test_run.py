@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -13,10 +14,12 @@ import pytest
 
 from eval.generated_by import generated_by
 from llava.build import Built
+from llava.commands import KEPT
 from llava.folder import read_encoder_record, save_model
-from llava.generate.run import EXIT_DISK, EXIT_FAILURES, EXIT_OK, EXIT_STOPPED, EXIT_USE, generate_reports
+from llava.generate.run import EXIT_FAILURES, EXIT_OK, generate_reports
 from llava.generate.settings import make_settings
 from llava.generate.store import part_of
+from llava.running import EXIT_MACHINE, EXIT_STOPPED, EXIT_USE, exit_code
 from tests.llava.generate.made import Heard, rows, write_table
 
 
@@ -33,7 +36,7 @@ def run(model_folder: Path, table: Path, tmp_path: Path, screen: Heard) -> Any:
             "max_new_tokens": 8,
             "workers": 0,
         }
-        return generate_reports(make_settings(usual | flags), screen)
+        return exit_code(screen, lambda: generate_reports(make_settings(usual | flags), screen), KEPT)
 
     return ran
 
@@ -55,7 +58,7 @@ def test_every_study_gets_its_report_in_the_tables_order(run, output, built, mod
     assert len({row["prediction"] for row in found}) > 6  # films differ, and so do reports
     assert all(row["tokens"] == 8 for row in found if row["finish_reason"] == "length")
     record = json.loads((output.parent / "predictions.run.json").read_text())
-    assert record["counts"]["written"] == record["counts"]["generated"] == 12
+    assert record["counts"]["written"] == record["last_call"]["generated"] == 12
     assert record["prompt"]["id"] == built.processor.prompt.id
     assert read(output.parent / "predictions.failures.jsonl") == []
     assert "random weights" in caplog.text  # of a twin nobody may think that it sees
@@ -82,15 +85,17 @@ def test_score_reports_reads_the_predictions_as_they_are(run, output, table, tmp
     assert scores["bootstrap"]["unit"] == "patient"
 
 
-def test_a_stopped_run_goes_on_and_ends_as_an_unbroken_one(run, output, screen, tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_run_goes_on_and_ends_as_an_unbroken_one(run, output, screen, tmp_path, number):
     assert run(output=tmp_path / "whole" / "p.jsonl") == EXIT_OK
 
     def stop(done: int) -> None:
         if done >= 10:
-            raise KeyboardInterrupt
+            signal.raise_signal(number)
 
     screen.on_progress = stop
     assert run() == EXIT_STOPPED
+    assert screen.errors == ["stopped; what was generated is kept, the same command goes on from here"]
     assert not output.exists()
     assert len(read(part_of(output))) == 10
     screen.on_progress = lambda _: None
@@ -98,7 +103,7 @@ def test_a_stopped_run_goes_on_and_ends_as_an_unbroken_one(run, output, screen, 
     assert run() == EXIT_OK
     assert output.read_bytes() == (tmp_path / "whole" / "p.jsonl").read_bytes()
     assert "10 reports are there already" in screen.said
-    assert json.loads((output.parent / "predictions.run.json").read_text())["counts"]["generated"] == 2
+    assert json.loads((output.parent / "predictions.run.json").read_text())["last_call"]["generated"] == 2
 
 
 def test_a_finished_run_is_not_run_again(run, output, screen):
@@ -225,7 +230,7 @@ def test_a_run_that_the_machine_ends_keeps_what_is_done(run, output, screen):
             raise OSError(28, "No space left on device")
 
     screen.on_progress = full
-    assert run() == EXIT_DISK
+    assert run() == EXIT_MACHINE
     assert "No space left on device; what was generated is kept" in screen.errors[-1]
     assert len(read(part_of(output))) == 5
 

@@ -13,7 +13,7 @@ from llava.generate.store import Line, Store, StoreError, beside, opened, part_o
 
 
 def line(study_id: str, run: str = "r1", text: str = "The heart is normal.", key: str = "k") -> Line:
-    return Line(study_id, "p", text, run, key, 5, "stop")
+    return Line(study_id, "p", text, run, key, 5, "stop", 0)
 
 
 def keys(*ids: str) -> dict[str, str]:

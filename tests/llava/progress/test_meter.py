@@ -80,7 +80,7 @@ def test_unknown_peak_is_no_measurement():
 
 
 def test_rates_and_waiting():
-    reading = meter().read(STEP)
+    reading = meter().read(replace(STEP, step=2))
     assert reading.useful_tokens_per_s == 50
     assert reading.studies_per_s == 2
     assert reading.wait_share == 0.25
@@ -94,7 +94,7 @@ def test_step_of_bad_studies_alone_has_no_padding():
 
 def test_time_left_is_the_mean_of_recent_steps_by_those_left():
     made = meter()
-    assert made.read(STEP).eta_s == 99 * 2.0
+    assert made.read(replace(STEP, waited_seconds=0.0)).eta_s == 99 * 2.0
     made.read(replace(STEP, step=2, seconds=1.0))
     assert made.read(replace(STEP, step=3, seconds=3.0)).eta_s == 97 * 2.0
 
@@ -117,5 +117,6 @@ def test_only_the_last_fifty_steps_count():
 
 def test_resumed_stage_begins_at_its_step():
     made = meter(first_step=90)
-    assert made.read(replace(STEP, step=91)).eta_s == 9 * 2.0
+    waiting = replace(STEP, step=91, seconds=62.0, waited_seconds=60.0)
+    assert made.read(waiting).eta_s == 9 * 2.0, "the processes that read studies start once"
     assert made.read(replace(STEP, step=92, seconds=1.0)).eta_s == 8 * 1.0, "its first step compiles too"

@@ -1,8 +1,10 @@
 import csv
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -263,3 +265,40 @@ def test_a_damaged_score_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "scores.json").write_text("{")
     with pytest.raises(ValueError, match=r"scores\.json is no scores\.json"):
         scores_of(tmp_path)
+
+
+TRAINER = """
+import pathlib, signal, sys, time
+def save(*_):
+    time.sleep(0.6)  # longer than subprocess waits by itself
+    pathlib.Path(sys.argv[1]).touch()
+    sys.exit(130)
+signal.signal(signal.SIGTERM, save)
+signal.signal(signal.SIGINT, save)
+pathlib.Path(sys.argv[2]).touch()
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_stopped_it_leaves_the_training_the_time_to_save(tmp_path, number):
+    saved, ready = tmp_path / "saved", tmp_path / "ready"
+    sweeping = (
+        "import sys; from llava.console import Screen; from llava.running import exit_code;"
+        "from llava.sweep.run import _ended;"
+        "sys.exit(exit_code(Screen('sweep'), lambda: _ended([sys.executable, '-c', sys.argv[1], *sys.argv[2:]], None)))"
+    )
+    command = [sys.executable, "-c", sweeping, TRAINER, str(saved), str(ready)]
+    with subprocess.Popen(command, cwd=ROOT, start_new_session=True, stderr=subprocess.PIPE, text=True) as process:
+        while not ready.exists():
+            assert process.poll() is None
+            time.sleep(0.05)
+        if number == signal.SIGINT:
+            os.killpg(process.pid, number)  # as a terminal does
+        else:
+            process.send_signal(number)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert saved.exists()
+    assert "stopped" in said
+    assert "Traceback" not in said
