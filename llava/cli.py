@@ -93,7 +93,7 @@ def train_llava(
     _refuse_small_install("train-llava")
     from llava.config import ConfigError
     from llava.console import Screen
-    from llava.planning.plan import Assumed
+    from llava.planning.kinds import Assumed
     from llava.running import train_llava as run
 
     try:

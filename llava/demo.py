@@ -6,6 +6,7 @@ Each command is shown as it is run, to be typed by oneself; the figures mean not
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import signal
 import subprocess
@@ -71,7 +72,9 @@ def _split(data: Path) -> None:
 def _kill_midway(train: Sequence[object], states: Path) -> None:
     """Start a training and kill it, as a power cut would, once its first state of this stage is saved."""
     words = _words(train)
-    with subprocess.Popen(words) as process:
+    # Python's resource tracker, which outlives it, would warn of semaphores that it had no time to return
+    environment = os.environ | {"PYTHONWARNINGS": "ignore:resource_tracker"}
+    with subprocess.Popen(words, env=environment) as process:
         while not any(states.glob("step_????????")) and process.poll() is None:
             time.sleep(0.05)
         if process.poll() is not None:

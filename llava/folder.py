@@ -7,8 +7,6 @@ encoder.json, which encoder is inside and what it makes of a made film; run.json
 from __future__ import annotations
 
 import copy
-import hashlib
-import json
 import logging
 import os
 import shutil
@@ -17,25 +15,33 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import torch
-from pydantic import ValidationError
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from torch import Tensor
 
 from encoders.checkpoint import first_names
 from encoders.preprocessing.recipe import Recipe
 from llava.checksums import checked, write_checksums
-from llava.encoder_record import EncoderRecord, record_of, refuse_another
+from llava.encoder_record import record_of, refuse_another
 from llava.language_model import quiet, refuse_misfits
 from llava.model import CxrLlavaConfig, CxrLlavaForConditionalGeneration
+from llava.model_files import (
+    ENCODER_FILE,
+    RUN_FILE,
+    first_line,
+    read_config,
+    read_encoder_record,
+    read_json,
+    read_processor,
+    tower_of,
+    tower_of_shards,
+    write_json,
+)
 from llava.processor import CxrLlavaProcessor
 from llava.vision import encoder_of
 
 logger = logging.getLogger(__name__)
 
-_ENCODER_FILE, _RUN_FILE, _CONFIG_FILE = "encoder.json", "run.json", "config.json"
-_TOWER = "model.vision_tower.encoder."
 _SHARD = "5GB"
-_WEIGHTS = ".safetensors"
 
 
 class Loaded(NamedTuple):
@@ -66,7 +72,7 @@ def save_model(
     """
     state = dict(model.state_dict() if state_dict is None else state_dict)
     _refuse_other_tensors(state, model.config)
-    encoder = encoder_of(model.config.vision, _tower(state))
+    encoder = encoder_of(model.config.vision, tower_of(state))
     about = record_of(encoder, model.config.vision)
     folder.parent.mkdir(parents=True, exist_ok=True)
     new, old = (folder.with_name(f".{folder.name}.{what}.{os.getpid()}") for what in ("new", "old"))
@@ -75,8 +81,8 @@ def save_model(
         with quiet():
             model.save_pretrained(new, state_dict=state, max_shard_size=_SHARD)
         processor.save_pretrained(new)
-        _write_json(new / _ENCODER_FILE, about.model_dump(mode="json"))
-        _write_json(new / _RUN_FILE, dict(record))
+        write_json(new / ENCODER_FILE, about.model_dump(mode="json"))
+        write_json(new / RUN_FILE, dict(record))
         write_checksums(new)
         _sync(new)
         if folder.exists():
@@ -87,7 +93,7 @@ def save_model(
         if old.exists() and not folder.exists():
             old.rename(folder)
         if isinstance(error, SafetensorError):  # which is how safetensors tells of a full disk
-            raise OSError(f"{folder} cannot be written: {_first_line(error)}") from None
+            raise OSError(f"{folder} cannot be written: {first_line(error)}") from None
         raise
     shutil.rmtree(old, ignore_errors=True)
 
@@ -102,15 +108,15 @@ def load_model(
             preprocessing or features than encoder.json says, or a prompt that has changed; the message names the file,
             what was expected and what was found.
     """
-    config = _config(folder)
+    config = read_config(folder)
     expected = read_encoder_record(folder)
     if expected.fingerprint.note is not None:
         logger.warning("%s: %s", folder, expected.fingerprint.note)
-    alone = encoder_of(config.vision, _tower_of_shards(folder))  # apart from the model, in float32 on the CPU
-    refuse_another(folder / _ENCODER_FILE, expected, record_of(alone, config.vision, whole=False))
+    alone = encoder_of(config.vision, tower_of_shards(folder))  # apart from the model, in float32 on the CPU
+    refuse_another(folder / ENCODER_FILE, expected, record_of(alone, config.vision, whole=False))
     processor = read_processor(folder)
     _check_processor(folder, processor, config)
-    record = _read_json(folder / _RUN_FILE)
+    record = read_json(folder / RUN_FILE)
     loader: Any = CxrLlavaForConditionalGeneration  # its from_pretrained gives a report too when asked
     with quiet():
         try:
@@ -122,86 +128,10 @@ def load_model(
                 ignore_mismatched_sizes=True,  # they are in the report, which has to be empty
             )
         except (OSError, RuntimeError, KeyError, SafetensorError) as error:
-            raise ValueError(f"{folder} cannot be loaded: {_first_line(error)}; copy it again") from None
+            raise ValueError(f"{folder} cannot be loaded: {first_line(error)}; copy it again") from None
     refuse_misfits(report, folder)
     checked(folder)  # last: what was found before says more of what is wrong
     return Loaded(model.eval().to(device), processor, record)
-
-
-def find_model(path: Path) -> Path:
-    """A model folder: the path itself, or that of the last stage of a finished run's output folder.
-
-    Raises:
-        ValueError: there is none.
-    """
-    if (path / _ENCODER_FILE).is_file() and (path / _CONFIG_FILE).is_file():
-        return path
-    stages = _stages(path) if (path / _RUN_FILE).is_file() else []
-    for stage in reversed(stages):
-        model = path / stage / "model"
-        if (model / _ENCODER_FILE).is_file():
-            if stage != stages[-1]:
-                raise ValueError(
-                    f"{path} is not finished: stage {stages[-1]} is not done; for the model of stage {stage} give "
-                    f"{model}"
-                )
-            return model
-    if (path / "state.json").is_file():
-        raise ValueError(f"{path} is a training state: python -m llava export {path} -o MODEL, then give MODEL")
-    raise ValueError(
-        f"no model at {path}: it has no {_ENCODER_FILE}"
-        + (f", and no stage of its run ({', '.join(stages)}) is done yet" if stages else "")
-        + "; give a model folder, or the output folder of a finished run"
-    )
-
-
-def weights_hash(folder: Path) -> str:
-    """SHA-256 over the names and contents of a checkpoint's weights.
-
-    Raises:
-        ValueError: it has none, or a file of it is not as it was written.
-    """
-    shards = [f"{sha256}  {name}\n" for name, sha256 in sorted(checked(folder).items()) if name.endswith(_WEIGHTS)]
-    if not shards:
-        raise ValueError(f"{folder} has no *{_WEIGHTS}")
-    return hashlib.sha256("".join(shards).encode()).hexdigest()
-
-
-def read_encoder_record(folder: Path) -> EncoderRecord:
-    """encoder.json of a model folder.
-
-    Raises:
-        ValueError: it is missing or damaged.
-    """
-    try:
-        return EncoderRecord.model_validate(_read_json(folder / _ENCODER_FILE))
-    except ValidationError as error:
-        raise ValueError(f"{folder / _ENCODER_FILE} is damaged: {_first_line(error)}") from None
-
-
-def _stages(output: Path) -> list[str]:
-    """Names of a run's stages, in order."""
-    try:
-        return [str(stage["name"]) for stage in _read_json(output / _RUN_FILE)["settings"]["stages"]]
-    except (KeyError, TypeError) as error:
-        raise ValueError(f"{output / _RUN_FILE} is not of a run of train-llava: it has no {error}") from None
-
-
-def read_processor(folder: Path) -> CxrLlavaProcessor:
-    """A model folder's processor.
-
-    Raises:
-        ValueError: a file of it is missing or damaged.
-    """
-    _read_json(folder / "generation_config.json")  # which transformers would replace by defaults, were it damaged
-    for file in {*folder.glob("tokenizer*.json"), folder / "tokenizer_config.json"}:
-        _read_json(file)
-    try:
-        return CxrLlavaProcessor.from_pretrained(folder)
-    except ValueError as error:
-        raise ValueError(f"{folder}: {_first_line(error)}") from None
-    except Exception as error:  # tokenizers has errors of its own, without a common base
-        raise ValueError(f"{folder}: its tokenizer is damaged: {_first_line(error)}; copy it again") from None
 
 
 def _check_processor(folder: Path, processor: CxrLlavaProcessor, config: CxrLlavaConfig) -> None:
@@ -235,58 +165,6 @@ def _refuse_other_tensors(state: Mapping[str, Tensor], config: CxrLlavaConfig) -
         raise ValueError(f"this state is not of the model's configuration: {'; '.join(told)}")
 
 
-def _tower(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {
-        name.removeprefix(_TOWER): tensor.detach().cpu().float() if tensor.is_floating_point() else tensor.cpu()
-        for name, tensor in state.items()
-        if name.startswith(_TOWER)
-    }
-
-
-def _tower_of_shards(folder: Path) -> dict[str, Tensor]:
-    """The encoder's tensors out of all shards; every shard is opened, so that a truncated one is found."""
-    shards = sorted(folder.glob("*.safetensors"))
-    if not shards:
-        raise ValueError(f"{folder} has no *.safetensors: its weights are missing; copy it again")
-    found: dict[str, Tensor] = {}
-    for shard in shards:
-        try:
-            with safe_open(shard, framework="pt") as opened:
-                found.update({name: opened.get_tensor(name) for name in opened.keys() if name.startswith(_TOWER)})  # noqa: SIM118
-        except (OSError, SafetensorError) as error:
-            raise ValueError(f"{shard} is damaged or not complete: {_first_line(error)}; copy it again") from None
-    return _tower(found)
-
-
-def _config(folder: Path) -> CxrLlavaConfig:
-    read = _read_json(folder / _CONFIG_FILE)
-    if read.get("model_type") != CxrLlavaConfig.model_type:
-        raise ValueError(
-            f"{folder / _CONFIG_FILE} is of a {read.get('model_type')!r}, not a {CxrLlavaConfig.model_type!r}"
-        )
-    try:
-        config: CxrLlavaConfig = CxrLlavaConfig.from_pretrained(folder)
-    except Exception as error:  # transformers' strict configurations raise classes of their own
-        raise ValueError(f"{folder / _CONFIG_FILE} is damaged: {_first_line(error)}") from None
-    return config
-
-
-def _read_json(file: Path) -> dict[str, Any]:
-    try:
-        read = json.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ValueError(f"{file}: {error.strerror}; a model folder has one") from None
-    except ValueError as error:
-        raise ValueError(f"{file} is damaged: {error}; copy it again") from None
-    if not isinstance(read, dict):
-        raise ValueError(f"{file} is damaged: it holds no object")
-    return read
-
-
-def _write_json(file: Path, value: Mapping[str, Any]) -> None:
-    file.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
 def _sync(folder: Path) -> None:
     """Have the files on the disk before the rename: after a power cut the folder is then whole or not there."""
     for file in folder.iterdir():
@@ -295,7 +173,3 @@ def _sync(folder: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from llava.config import ConfigError, TrainSettings, load_settings
 from llava.console import Screen
-from llava.planning.plan import Assumed
+from llava.planning.kinds import Assumed
 from llava.training.stop import StoppedError
 from llava.training.together import RefusedError
 

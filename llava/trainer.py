@@ -8,7 +8,6 @@ state to the same weights, bit for bit.
 from __future__ import annotations
 
 import contextlib
-import logging
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -23,7 +22,8 @@ from llava.dataset.batching import steps_per_epoch
 from llava.dataset.example import StepBatch
 from llava.dataset.loader import step_batches
 from llava.dataset.reading import StudyReader
-from llava.dataset.table import StudyTable, patients_in_both, say_ignored, studies_in_both, without_patient
+from llava.dataset.shared import refuse_shared
+from llava.dataset.table import StudyTable, say_ignored
 from llava.packed_attention import check_isolation
 from llava.progress.events import Event, StageDone, StageStarted, StateSaved, StepDone, Validated
 from llava.training.kernels import use_kernels
@@ -40,8 +40,6 @@ from llava.training.stop import StoppedError, StopRequest
 from llava.training.together import on_first
 from llava.validation import validate
 from prompts.report_prompt import load_report_prompt
-
-logger = logging.getLogger(__name__)
 
 
 class NonFiniteError(ValueError):
@@ -114,7 +112,7 @@ def _begin(settings: TrainSettings, parallel: Parallel, stop: StopRequest, tell:
         if data.validation is not None:
             record.identify("data.validation", table_sha256(data.validation))  # or losses would not compare
             apart = StudyTable.open(data.validation, cache=cache, need_findings=True, root=data.root)
-            _refuse_shared(table, apart, settings)
+            refuse_shared(table, apart)
             say_ignored(apart)
         say_ignored(table)
         return record
@@ -122,26 +120,6 @@ def _begin(settings: TrainSettings, parallel: Parallel, stop: StopRequest, tell:
     record = on_first(parallel, compare)
     bad = BadStudies(settings.output / "failures.jsonl", data, len(table), parallel)
     return _Run(settings, parallel, stop, tell, table, bad, record)
-
-
-def _refuse_shared(table: StudyTable, apart: StudyTable, settings: TrainSettings) -> None:
-    """What is learnt of a patient must not be judged by the same."""
-    both = f"in both {settings.data.train} and {settings.data.validation}"
-    for what, shared in (("patients", patients_in_both(table, apart)), ("studies", studies_in_both(table, apart))):
-        if shared:
-            raise ValueError(
-                f"{len(shared):,} {what} are {both}, such as {shared[0]}: what is learnt of one would be judged by the "
-                "same; split by patient"
-            )
-    for one, path in ((table, settings.data.train), (apart, settings.data.validation)):
-        if unknown := without_patient(one):
-            logger.warning(
-                "%s: %d of %d studies have no patient_id: whether a patient of theirs is %s cannot be seen",
-                path,
-                unknown,
-                len(one),
-                both,
-            )
 
 
 class _Stage:

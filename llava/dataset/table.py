@@ -106,7 +106,7 @@ class StudyTable:
 
     @property
     def study_ids(self) -> list[str]:
-        ids: list[str] = self._column("study_id").to_pylist()
+        ids: list[str] = self.column("study_id").to_pylist()
         return ids
 
     def estimated_tokens(self, num_image_tokens: int, characters_per_token: float = 4.0) -> NDArray[np.int64]:
@@ -123,29 +123,9 @@ class StudyTable:
         ends = np.cumsum([batch.num_rows for batch in batches])
         return [0, *ends[:-1].tolist()], [batch.columns for batch in batches]
 
-    def _column(self, name: str) -> Any:
+    def column(self, name: str) -> Any:
+        """A column of `COLUMNS`, as pyarrow has it: all studies' values, null where there is none."""
         return pa.chunked_array([columns[COLUMNS.index(name)] for columns in self._mapped[1]])
-
-
-def patients_in_both(a: StudyTable, b: StudyTable) -> list[str]:
-    """Patients with studies in both tables, sorted: none, where one shall judge what was learnt from the other.
-
-    Studies without a patient_id cannot be told apart and are left out.
-    """
-    ours, theirs = (pc.drop_null(pc.unique(table._column("patient_id"))) for table in (a, b))
-    return sorted(ours.filter(pc.is_in(ours, value_set=theirs)).to_pylist())
-
-
-def studies_in_both(a: StudyTable, b: StudyTable) -> list[str]:
-    """Study ids of both tables, sorted."""
-    ours = a._column("study_id")
-    return sorted(ours.filter(pc.is_in(ours, value_set=b._column("study_id").combine_chunks())).to_pylist())
-
-
-def without_patient(table: StudyTable) -> int:
-    """How many studies do not say whose they are."""
-    count: int = table._column("patient_id").null_count
-    return count
 
 
 def say_ignored(table: StudyTable) -> None:

@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Literal
 
 from llava.checksums import checked
-from llava.folder import find_model, save_model
+from llava.folder import save_model
 from llava.generate.loading import has_adapter, load_merged
 from llava.generate.record import read_record
 from llava.generate.settings import Place
 from llava.generate.vllm_layout import write_vllm_layout
+from llava.model_files import find_model
 from llava.training.adapters import FOLDER, refuse_lost_adapter
 from llava.training.stage_model import write_model_of_state
 from llava.training.state import is_state

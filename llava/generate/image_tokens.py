@@ -15,9 +15,9 @@ from torch import Tensor
 
 from encoders.preprocessing.intensity import Levels
 from llava.encoder_record import record_of, refuse_another
-from llava.folder import read_encoder_record
 from llava.generate.settings import Place
 from llava.model import CxrLlavaConfig
+from llava.model_files import read_encoder_record
 from llava.pixels import pixels
 from llava.projector import MlpProjector
 from llava.vision import encoder_of, tokens_of

@@ -8,8 +8,9 @@ from pathlib import Path
 from torch import nn
 
 from llava.checksums import checked
-from llava.folder import Loaded, load_model, weights_hash
+from llava.folder import Loaded, load_model
 from llava.generate.settings import Place
+from llava.model_files import weights_hash
 from llava.training.adapters import FOLDER, load_adapter, merge_adapter, refuse_lost_adapter
 
 

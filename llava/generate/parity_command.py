@@ -32,7 +32,7 @@ def check_parity(
         ValueError: vLLM is not installed, or a checkpoint or a table that cannot be used.
     """
     from llava.dataset.table import StudyTable
-    from llava.folder import find_model
+    from llava.model_files import find_model
     from llava.processor import CxrLlavaProcessor
 
     where = place(device, dtype)

@@ -39,8 +39,8 @@ def prepare(settings: GenerateSettings) -> Prepared:
         ValueError: no such model or table, or one that is damaged.
     """
     from llava.dataset.table import StudyTable, say_ignored
-    from llava.folder import find_model, read_encoder_record, read_processor
     from llava.generate.loading import weights_key
+    from llava.model_files import find_model, read_encoder_record, read_processor
 
     where = place(settings.device, settings.dtype)
     folder = find_model(settings.checkpoint)

@@ -1,47 +1,19 @@
-"""What a run will take, before anything starts: weights, memory, tokens, GPU-hours, dollars. No weight is read.
-
-Shape letters: N studies.
-"""
+"""What a run will take, before anything starts: weights, memory, tokens, GPU-hours, dollars. No weight is read."""
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
-
-import numpy as np
-from numpy.typing import NDArray
 
 from llava.config import StageSettings, TrainSettings
 from llava.planning.architecture import language_model_config, model_shape
 from llava.planning.flops import Flops, ModelShape
 from llava.planning.gpus import Gpu, gpu
+from llava.planning.kinds import Assumed, Kind, kinds_of, mixed
 from llava.planning.memory import SAVED_BYTES, Memory, frozen_weights, memory_per_gpu, trained_weights
 
-_TEXT_TOKENS = 450  # prompt, indication, comparison, prior report and findings: a usual study in all
 _TARGET_SHARE = 1 / 3  # of the text, the findings
-_MOST_IMAGES = 3
-
-
-class Assumed(NamedTuple):
-    """What stands in for a table: so many studies, each of text_tokens and as many images. None takes the table's
-    number, or without a table 1,000,000 studies of 450 tokens and 3 images."""
-
-    studies: int | None = None
-    text_tokens: int | None = None
-    images: int | None = None
-
-
-class Kind(NamedTuple):
-    """Studies alike. images: of each. studies: how many; 0 of a kind that the data has none of, shown to compare.
-    tokens, length2: of a study, mean, and of its square; longest: the most."""
-
-    images: float
-    studies: int
-    tokens: float
-    length2: float
-    longest: int
 
 
 class KindCost(NamedTuple):
@@ -112,8 +84,8 @@ def plan(settings: TrainSettings, assumed: Assumed | None = None) -> Plan:
     scale_rope(config, settings.language_model.rope, path)
     context = settings.data.max_tokens or context_tokens(config)
     model = model_shape(settings)
-    kinds, counted = _kinds(settings, assumed or Assumed(), model.encoder.num_tokens)
-    mix = _mixed(kinds)
+    kinds, counted = kinds_of(settings, assumed or Assumed(), model.encoder.num_tokens)
+    mix = mixed(kinds)
     rate = chosen.bf16_flops * settings.cost.mfu * 3600  # FLOPs of a GPU-hour
     stages = [_stage_cost(settings, stage, model, mix, context, rate) for stage in settings.stages]
     dearest = max(settings.stages, key=lambda stage: _training(model, settings, stage, mix).useful)
@@ -191,70 +163,6 @@ def _training(model: ModelShape, settings: TrainSettings, stage: StageSettings, 
 
 def _supervised(model: ModelShape, kind: Kind) -> float:
     return _TARGET_SHARE * (kind.tokens - kind.images * model.encoder.num_tokens)
-
-
-def _kinds(settings: TrainSettings, assumed: Assumed, image_tokens: int) -> tuple[list[Kind], bool]:
-    """Studies by their number of images, and whether they were counted in the table."""
-    path = settings.data.train
-    if not path.exists() or None not in assumed:
-        most = min(assumed.images or _MOST_IMAGES, _MOST_IMAGES)
-        found = []
-        for images in range(1, _MOST_IMAGES + 1):
-            tokens = images * image_tokens + (assumed.text_tokens or _TEXT_TOKENS)
-            studies = (assumed.studies or 1_000_000) if images == most else 0
-            found.append(Kind(images, studies, tokens, tokens**2, tokens))
-        return found, False
-    from llava.dataset.table import StudyTable
-
-    with tempfile.TemporaryDirectory() as passing:
-        lasting = settings.output / "tables"  # where the trainer keeps its converted tables
-        cache = lasting if lasting.is_dir() else Path(passing)
-        table = StudyTable.open(path, cache=cache, need_findings=True, root=settings.data.root)
-        tokens_N = table.estimated_tokens(image_tokens)
-        images_N = np.array(table.images_N)
-    if assumed.text_tokens is not None:
-        tokens_N = images_N * image_tokens + assumed.text_tokens
-    if assumed.images is not None:
-        tokens_N = tokens_N + (assumed.images - images_N) * image_tokens
-        images_N = np.full_like(images_N, assumed.images)
-    scale = 1 if assumed.studies is None else assumed.studies / len(tokens_N)
-    return [
-        _kind(float(images), tokens_N[images_N == images].astype(np.float64), scale)
-        for images in np.unique(images_N[images_N > 0])
-    ], True
-
-
-def _kind(images: float, tokens_N: NDArray[np.float64], scale: float) -> Kind:
-    return Kind(
-        images,
-        max(1, round(len(tokens_N) * scale)),
-        float(tokens_N.mean()),
-        float((tokens_N**2).mean()),
-        int(tokens_N.max()),
-    )
-
-
-def _mixed(kinds: list[Kind]) -> Kind:
-    """The mean study of all.
-
-    Raises:
-        ValueError: there is none.
-    """
-    if not any(kind.studies for kind in kinds):
-        raise ValueError("data.train: none of its studies has a film, so there is nothing to plan")
-    studies = sum(kind.studies for kind in kinds)
-    there = [kind for kind in kinds if kind.studies]
-
-    def mean(values: list[float]) -> float:
-        return sum(kind.studies * value for kind, value in zip(there, values, strict=True)) / studies
-
-    return Kind(
-        mean([kind.images for kind in there]),
-        studies,
-        mean([kind.tokens for kind in there]),
-        mean([kind.length2 for kind in there]),
-        max(kind.longest for kind in there),
-    )
 
 
 def _warnings(

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from llava.console import Screen
-from llava.dataset.table import StudyTable, patients_in_both
+from llava.dataset.shared import refuse_shared
+from llava.dataset.table import StudyTable
 from llava.running import Terminated
 from llava.sweep.figure import draw_scores
 from llava.sweep.results import Outcome, scored_of, scores_of, write_table
@@ -137,12 +138,7 @@ def _refuse_shared_patients(settings: SweepSettings) -> None:
     with tempfile.TemporaryDirectory(dir=settings.output) as cache:
         trained = StudyTable.open(data.train, cache=Path(cache), need_findings=True, root=data.root)
         tested = StudyTable.open(settings.test.studies, cache=Path(cache), need_findings=True, root=settings.test.root)
-        shared = patients_in_both(trained, tested)
-    if shared:
-        raise ValueError(
-            f"{len(shared):,} patients are in both {data.train} and {settings.test.studies}, such as {shared[0]}: the "
-            "scores would be of patients that were learnt; split by patient"
-        )
+        refuse_shared(trained, tested)
 
 
 def _show_plan(settings: SweepSettings, screen: Screen) -> None:

@@ -1,38 +1,25 @@
 """Training states: what a killed run needs to go on as if nothing had happened.
 
-A state is a folder `states/step_00000100`: the parameters that learn (float32), the buffers and the optimiser's moments
-in torch's distributed format, which any number of processes can read (DeepSpeed has its own, which as many can read as
-wrote it), and `state.json`. It is written beside its place
-and moved there when all of it is on the disk, so a folder of that name is whole. Frozen weights are not in it: they are
-those of the stage's beginning. Nor is any generator's state: what is drawn at a step is drawn from a seed that the step
-gives.
+A state is a folder `states/step_00000100`: `llava.training.state_tensors`, which any number of processes can read
+(DeepSpeed has its own, which as many can read as wrote it), and `state.json`. It is written beside its place and moved
+there when all of it is on the disk, so a folder of that name is whole. No generator's state is in it: what is drawn at
+a step is drawn from a seed that the step gives.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
 import logging
 import math
 import os
 import shutil
-import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from torch.distributed.checkpoint.api import CheckpointException
-from torch.distributed.checkpoint.filesystem import FileSystemReader, FileSystemWriter
-from torch.distributed.checkpoint.state_dict import (
-    StateDictOptions,
-    get_model_state_dict,
-    get_optimizer_state_dict,
-    set_model_state_dict,
-    set_optimizer_state_dict,
-)
-from torch.distributed.checkpoint.state_dict_loader import load
-from torch.distributed.checkpoint.state_dict_saver import save
 
+from llava.training.state_tensors import num_bytes, put_tensors, read_tensors, read_weights, tensors_of, write_tensors
 from llava.training.together import on_first
 
 if TYPE_CHECKING:
@@ -97,9 +84,9 @@ class States:
         try:
             on_first(self._parallel, lambda: _begin(part))
             if not self._parallel.save_state(part):
-                tensors = _tensors(model, optimizer)
-                needed = _bytes(tensors)
-                _write(tensors, part)
+                tensors = tensors_of(model, optimizer)
+                needed = num_bytes(tensors)
+                write_tensors(tensors, part)
             on_first(self._parallel, lambda: _finish(part, place, step))
         except (OSError, RuntimeError, CheckpointException) as error:  # in all processes, if in one
             if self._parallel.is_main:
@@ -116,14 +103,12 @@ class States:
         try:
             if self._parallel.load_state(state.folder):
                 return
-            tensors = _tensors(model, optimizer)
-            tensors["optimizer"] = _of_stored(tensors, _names_in(state.folder))
-            _read(tensors, state.folder)
+            tensors = read_tensors(state.folder, model, optimizer)
         except (OSError, ValueError, RuntimeError, CheckpointException) as error:
             raise StateError(
                 f"training state {state.folder}: {reason_of(error)}; remove that folder to go on from the one before"
             ) from None
-        _place(tensors, model, optimizer)
+        put_tensors(tensors, model, optimizer)
 
     def set_validation_loss(self, step: int, loss: float) -> None:
         """Note it with the state of this step, where there is one."""
@@ -172,85 +157,16 @@ def load_weights(state: State, model: nn.Module) -> None:
     Raises:
         StateError: it is of other parameters, or cannot be read.
     """
-    weights = _weights(model)
     try:
-        _refuse_others(weights, _names_in(state.folder))
-        _read({"model": weights}, state.folder)
+        read_weights(state.folder, model)
     except (OSError, ValueError, RuntimeError, CheckpointException) as error:
         raise StateError(f"training state {state.folder}: {reason_of(error)}") from None
-    set_model_state_dict(model, weights, options=StateDictOptions(strict=False))
 
 
 def _best_first(states: Iterable[State]) -> list[State]:
     """Those of a validation loss, the lowest first, of equal ones the later."""
     measured = [state for state in states if state.validation_loss is not None and math.isfinite(state.validation_loss)]
     return sorted(measured, key=lambda state: (state.validation_loss, -state.step))
-
-
-_Tensors = dict[str, dict[str, Any]]
-
-
-def _tensors(model: nn.Module, optimizer: Optimizer) -> _Tensors:
-    """What a state holds, by parameter's name: the tensors themselves, no copies.
-
-    The optimiser's are its moments, of nought where it has not stepped yet.
-    """
-    moments: Any = get_optimizer_state_dict(model, optimizer)["state"]
-    return {"model": _weights(model), "optimizer": dict(moments)}
-
-
-def _weights(model: nn.Module) -> dict[str, Any]:
-    """Of the weights that learn, and the buffers."""
-    wanted = {name for name, weight in model.named_parameters() if weight.requires_grad}
-    wanted |= {name for name, _ in model.named_buffers()}
-    return {name: value for name, value in get_model_state_dict(model).items() if name in wanted}
-
-
-def _of_stored(tensors: _Tensors, stored: dict[str, set[str]]) -> dict[str, Any]:
-    """The moments that a state has: none for a parameter that no gradient ever reached, as the optimiser had none."""
-    _refuse_others(tensors["model"], stored)
-    return {name: moments for name, moments in tensors["optimizer"].items() if name in stored["optimizer"]}
-
-
-def _refuse_others(weights: dict[str, Any], stored: dict[str, set[str]]) -> None:
-    different = sorted(weights.keys() ^ stored["model"])
-    if different:
-        raise ValueError(f"it and the model differ in {len(different)} tensors, such as {different[0]}")
-
-
-def _place(tensors: _Tensors, model: nn.Module, optimizer: Optimizer) -> None:
-    partly = StateDictOptions(strict=False)  # frozen weights are not in it
-    set_model_state_dict(model, tensors["model"], options=partly)
-    groups = get_optimizer_state_dict(model, optimizer)["param_groups"]
-    set_optimizer_state_dict(model, optimizer, {"state": tensors["optimizer"], "param_groups": groups}, options=partly)
-
-
-def _names_in(folder: Path) -> dict[str, set[str]]:
-    if not (folder / ".metadata").exists():
-        raise ValueError('it was written with compute.parallel = "deepspeed", which alone can read it (set that again)')
-    found: dict[str, set[str]] = {"model": set(), "optimizer": set()}
-    for key in FileSystemReader(folder).read_metadata().state_dict_metadata:
-        kind, _, name = key.partition(".")
-        found[kind].add(name if kind == "model" else name.rpartition(".")[0])  # layer.weight.exp_avg
-    return found
-
-
-def _write(tensors: _Tensors, folder: Path) -> None:
-    with _alone():
-        save(tensors, storage_writer=FileSystemWriter(folder, sync_files=True))
-
-
-def _read(tensors: _Tensors, folder: Path) -> None:
-    with _alone():
-        load(tensors, checkpoint_id=folder)
-
-
-@contextlib.contextmanager
-def _alone() -> Iterator[None]:
-    """torch warns of a missing process group, without which one process is as good as several."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="torch.distributed is disabled")
-        yield
 
 
 def _begin(part: Path) -> None:
@@ -291,12 +207,6 @@ def _remove(place: Path) -> None:
     if place.exists():
         gone = place if place.suffix == ".part" else place.rename(place.with_name(place.name + ".old.part"))
         shutil.rmtree(gone)
-
-
-def _bytes(tensors: _Tensors) -> int:
-    """Of all processes' parts."""
-    moments = [value for of_weight in tensors["optimizer"].values() for value in of_weight.values()]
-    return sum(value.numel() * value.element_size() for value in (*tensors["model"].values(), *moments))
 
 
 def _refused(place: Path, error: BaseException, needed: int | None) -> StateError:

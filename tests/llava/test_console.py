@@ -9,7 +9,8 @@ import pytest
 
 from llava.config import load_settings
 from llava.console import Screen, count, duration, flop
-from llava.planning.plan import Assumed, plan
+from llava.planning.kinds import Assumed
+from llava.planning.plan import plan
 from llava.progress.events import StageDone, StageStarted, StateSaved, StepDone, Validated
 from llava.progress.meter import Reading
 

@@ -20,7 +20,8 @@ from encoders.fingerprint import fingerprint
 from encoders.registry import load_encoder
 from llava.build import Built
 from llava.checksums import write_checksums
-from llava.folder import find_model, load_model, read_encoder_record, save_model, weights_hash
+from llava.folder import load_model, save_model
+from llava.model_files import find_model, read_encoder_record, weights_hash
 from studies.records import GenerationStudy
 
 RECORD = {"settings": {"stages": [{"name": "align"}, {"name": "tune"}]}, "steps": 3}

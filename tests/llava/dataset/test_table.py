@@ -12,7 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from llava.dataset.table import StudyTable, patients_in_both
+from llava.dataset.shared import patients_in_both
+from llava.dataset.table import StudyTable
 from studies.records import GenerationStudy
 from studies.tables import InputError
 

@@ -15,10 +15,11 @@ import pytest
 from eval.generated_by import generated_by
 from llava.build import Built
 from llava.commands import KEPT
-from llava.folder import read_encoder_record, save_model
+from llava.folder import save_model
 from llava.generate.run import EXIT_FAILURES, EXIT_OK, generate_reports
 from llava.generate.settings import make_settings
 from llava.generate.store import part_of
+from llava.model_files import read_encoder_record
 from llava.running import EXIT_MACHINE, EXIT_STOPPED, EXIT_USE, exit_code
 from tests.llava.generate.made import Heard, rows, write_table
 

@@ -11,8 +11,9 @@ from llava.config import ConfigError, StageSettings, TrainSettings, load_setting
 from llava.dataset.table import StudyTable
 from llava.planning.architecture import encoder_shape
 from llava.planning.flops import LanguageModelShape, ModelShape
+from llava.planning.kinds import Assumed
 from llava.planning.memory import memory_per_gpu, trained_weights
-from llava.planning.plan import Assumed, plan
+from llava.planning.plan import plan
 
 CONFIGS = Path(__file__).parents[3] / "llava" / "configs"
 THREE_VIEWS = Assumed(studies=2_500_000, text_tokens=450, images=3)

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from llava.config import ConfigError
-from llava.planning.plan import Assumed, plan
+from llava.planning.kinds import Assumed
+from llava.planning.plan import plan
 from llava.sweep.figure import draw_scores
 from llava.sweep.results import Outcome, Score, scores_of, write_table
 from llava.sweep.run import steps_of

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from llava.folder import find_model
 from llava.generate.export import export
+from llava.model_files import find_model
 from llava.trainer import train
 from llava.training.run_record import RecordError
 from llava.training.state import StateError
