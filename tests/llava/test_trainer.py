@@ -33,6 +33,7 @@ from llava.trainer import NonFiniteError, train
 from llava.training.adapters import FOLDER as ADAPTER
 from llava.training.lock import LockError, locked
 from llava.training.objective import supervised_loss
+from llava.training.parallel import Parallel
 from llava.training.run_record import RecordError
 from llava.training.state import StateError
 from llava.training.step_share import seed_of
@@ -398,6 +399,21 @@ def test_4_bit_base_weights_reach_the_run(data, tmp_path):
     after = weights(small)["model.language_model.layers.0.mlp.up_proj.weight"]
     assert not torch.equal(before, after)
     assert len(after.unique()) < len(before.unique())
+
+
+@pytest.mark.parametrize("kind", ["fsdp2", "deepspeed"])
+def test_4_bit_weights_are_not_sharded_and_nothing_is_read_before_that_is_said(tmp_path, data, monkeypatch, kind):
+    class Sharded(Parallel):
+        def __init__(self, settings: Any) -> None:
+            super().__init__(settings)
+            self.kind = kind
+
+    monkeypatch.setattr("llava.trainer.Parallel", Sharded)
+    monkeypatch.setattr("llava.trainer.stage_model_together", lambda *_: pytest.fail("it was read"))
+    model = {"path": str(data.language_model), "quantize": "nf4"}
+    settings = make_settings(tmp_path / "run", data, TUNE, language_model=model)
+    with pytest.raises(ValueError, match=r"4-bit weights cannot be sharded: .* set compute\.parallel = \"ddp\""):
+        train(settings, lambda _: None)
 
 
 def test_a_study_in_both_tables_is_refused_without_patients_too(tmp_path, data):
