@@ -12,7 +12,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 import torch
 
@@ -37,7 +37,7 @@ from llava.training.starting_model import model_folder
 from llava.training.state import States
 from llava.training.step_share import StepShare, idle_row, seed_of
 from llava.training.stop import StoppedError, StopRequest
-from llava.training.together import on_first
+from llava.training.together import from_first, on_first
 from llava.validation import validate
 from prompts.report_prompt import load_report_prompt
 
@@ -61,8 +61,9 @@ def train(settings: TrainSettings, on_event: Callable[[Event], None]) -> Path:
     parallel = Parallel(settings.compute)
     with _alone_in(settings.output, parallel), StopRequest() as stop:
         run = _begin(settings, parallel, stop, on_event if parallel.is_main else lambda _: None)
+        done = from_first(parallel, lambda: [model_folder(settings, n).exists() for n in range(len(settings.stages))])
         for number in range(len(settings.stages)):
-            if not model_folder(settings, number).exists():
+            if not done[number]:
                 _Stage(run, number).train()
         return model_folder(settings, len(settings.stages) - 1)
 
@@ -106,7 +107,7 @@ def _begin(settings: TrainSettings, parallel: Parallel, stop: StopRequest, tell:
             raise ValueError(
                 '4-bit weights cannot be sharded: with language_model.quantize set compute.parallel = "ddp"'
             )
-        record = RunRecord(settings.output, settings)
+        record = RunRecord(settings.output, settings, has_begun=model_folder(settings, 0).exists())
         record.identify("the prompt", load_report_prompt(data.prompt).sha256)
         record.identify("data.train", table_sha256(data.train))
         if data.validation is not None:
@@ -150,8 +151,8 @@ class _Stage:
         self.states = States(self.folder / "states", self.parallel)
         self.idle = idle_row(self.processor)
 
-        state = self.states.newest()
-        first = 0 if state is None else state.step
+        [state] = from_first(self.parallel, lambda: [self.states.newest()])
+        first = self.saved = 0 if state is None else state.step
         self.run.tell(
             StageStarted(self.stage.name, first, self.steps, len(self.run.table), self.stage.batch_studies, *parameters)
         )
@@ -165,14 +166,11 @@ class _Stage:
             waited = time.monotonic() - began
             self._take_step(batch, began, waited)
             step = batch.step + 1
-            stop = self.parallel.all_max([float(self.run.stop.asked)]) != [0.0]
+            stop = self._stop_asked()
             if stop or step == self.steps or step % self.settings.checkpoints.every_steps == 0:
                 self._save(step)
             if stop:
-                raise StoppedError(
-                    f"stage {self.stage.name} stopped after step {step:,} of {self.steps:,}; its state is saved, and "
-                    "the same command goes on from it"
-                )
+                self._stop(step)
             self._validate_if_due(step)
             began = time.monotonic()
         self._finish()
@@ -180,13 +178,15 @@ class _Stage:
     def _take_step(self, batch: StepBatch, began: float, waited: float) -> None:
         """One optimiser step: all processes' rows, each weighed by the supervised tokens of all of them."""
         stage, parallel, step = self.stage, self.parallel, batch.step
+        if parallel.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(parallel.device)  # what reading and validation took is not a step's
         share = StepShare.of(batch)
         total = StepShare(*map(int, parallel.all_sum(share)))
         if total.bad:
             self.run.bad.add(batch.bad, stage=stage.name, step=step + 1)
         rates = learning_rates(stage, step, self.steps)
         set_rates(self.optimizer, rates)
-        # a process with fewer rows than another computes rows that weigh nothing: gradients are summed row by row
+        # a process with fewer rows than another computes rows that weigh nothing: all meet in every backward pass
         [most_rows] = parallel.all_max([float(len(batch.rows))])
         rows = [*batch.rows, *[self.idle] * (int(most_rows) - len(batch.rows))]
         torch.manual_seed(seed_of(self.settings.seed, self.number, step, parallel.rank))  # of dropout
@@ -255,9 +255,20 @@ class _Stage:
             workers=data.workers,
         )
 
+    def _stop_asked(self) -> bool:
+        """Of any process, in all of them."""
+        return self.parallel.all_max([float(self.run.stop.asked)]) != [0.0]
+
+    def _stop(self, step: int) -> NoReturn:
+        raise StoppedError(
+            f"stage {self.stage.name} stopped after step {step:,} of {self.steps:,}; its state is saved, and the same "
+            "command goes on from it"
+        )
+
     def _save(self, step: int) -> None:
         began = time.monotonic()
         folder = self.states.save(step, self.model, self.optimizer)
+        self.saved = step
         self.run.tell(StateSaved(self.stage.name, step, folder, time.monotonic() - began))
         self._prune()
 
@@ -272,7 +283,11 @@ class _Stage:
         if self.settings.data.validation is None or already or not due:
             return
         folder = self.folder / "validation" / f"step_{step:08}"
-        found = validate(self.model, self.processor, self.settings, folder, self.parallel)
+        found = validate(self.model, self.processor, self.settings, folder, self.parallel, stopped=self._stop_asked)
+        if found is None:
+            if self.saved != step:
+                self._save(step)
+            self._stop(step)
         on_first(self.parallel, lambda: self.states.set_validation_loss(step, found.loss))
         self._prune()
         self.run.tell(Validated(self.stage.name, step, found.loss, found.scores))
@@ -290,6 +305,7 @@ class _Stage:
         on_first(self.parallel, write)
         best = self.states.best() if self.settings.checkpoints.keep_best else None
         better = best.folder if best is not None and best.step < self.steps else None
+        self.parallel.forget()
         self.run.tell(StageDone(self.stage.name, folder, len(self.run.bad), better))
 
 

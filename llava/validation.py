@@ -14,7 +14,7 @@ import contextlib
 import json
 import logging
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -58,26 +58,38 @@ class Validation(NamedTuple):
 
 
 def validate(
-    model: nn.Module, processor: CxrLlavaProcessor, settings: TrainSettings, folder: Path, parallel: Parallel
-) -> Validation:
+    model: nn.Module,
+    processor: CxrLlavaProcessor,
+    settings: TrainSettings,
+    folder: Path,
+    parallel: Parallel,
+    *,
+    stopped: Callable[[], bool] = lambda: False,
+) -> Validation | None:
     """Measure a model that `parallel` prepared, which is left as it was; random state too.
 
     Args:
         folder: of this step; predictions.jsonl, predictions.CONTROL.jsonl, references.jsonl and scores/ go there.
+        stopped: asked before each batch, in all processes alike: whether to give up, which gives None.
 
     Raises:
         ValueError: the table cannot be used.
         BadStudyError: in all processes, for a study that cannot be used where data.on_bad_study is "error".
     """
-    measured = _Measured(model, processor, settings, parallel)
-    with _undisturbed(model):
+    measured = _Measured(model, processor, settings, parallel, stopped)
+    with contextlib.suppress(_Stopped), _undisturbed(model):
         loss = measured.loss()
         if not settings.validation.generate:
             return Validation(loss, {})
         controls: list[Control | None] = [None, *settings.validation.controls]
         written = {control or AS_IT_IS: measured.reports(control, folder.name) for control in controls}
-    found = on_first(parallel, lambda: _scores(written, measured.studies, settings, folder))
-    return Validation(loss, found or {})
+        found = on_first(parallel, lambda: _scores(written, measured.studies, settings, folder))
+        return Validation(loss, found or {})
+    return None
+
+
+class _Stopped(Exception):  # noqa: N818
+    """Validation was given up, in all processes."""
 
 
 class _Report(NamedTuple):
@@ -93,7 +105,12 @@ class _Measured:
     """A model and its studies. studies: the same in every process; a share of them is this one's."""
 
     def __init__(
-        self, model: nn.Module, processor: CxrLlavaProcessor, settings: TrainSettings, parallel: Parallel
+        self,
+        model: nn.Module,
+        processor: CxrLlavaProcessor,
+        settings: TrainSettings,
+        parallel: Parallel,
+        stopped: Callable[[], bool],
     ) -> None:
         data = settings.data
         assert data.validation is not None
@@ -108,6 +125,7 @@ class _Measured:
         self._processor = processor
         self._settings = settings
         self._parallel = parallel
+        self._stopped = stopped
         self._in_step = parallel.kind in ("fsdp2", "deepspeed")  # each holds a part of the weights
 
     @torch.no_grad()
@@ -179,9 +197,12 @@ class _Measured:
     def _batches(self, reader: ControlledReader, size: int) -> Iterator[list[Example | BadStudy]]:
         """This process's studies, and empty batches until it has had as many as any."""
         groups = batches(self._lengths, self._shares[self._parallel.rank], size)
-        yield from read_ahead(reader, groups, workers=self._settings.data.workers)
         most = max(math.ceil(len(share) / size) for share in self._shares)
-        yield from ([] for _ in range(most - len(groups)))
+        read = read_ahead(reader, groups, workers=self._settings.data.workers)
+        for _ in range(most):
+            if self._stopped():
+                raise _Stopped
+            yield next(read, [])
 
     def _rows(self, examples: Sequence[Example]) -> list[PackedRow]:
         if not self._settings.compute.packing:

@@ -86,7 +86,6 @@ class Parallel:
             raise ValueError("the optimiser has a state already: prepare comes before loading one")
         if self._settings.gradient_checkpointing:
             checkpoint_activations(model)
-        self._learning, self._exact, self._zero = [], {}, None  # of the stage before, whose memory they hold
         if self.kind == "deepspeed":
             self._zero = Zero3(model, optimizer, device=self.device, precision=self._settings.precision)
             return self._zero.engine, self._zero.optimizer
@@ -101,6 +100,10 @@ class Parallel:
             for parameter in self._learning:
                 torch.distributed.broadcast(parameter.data, 0)
         return model, optimizer
+
+    def forget(self) -> None:
+        """Let go of a stage's model, before the next one is read beside it."""
+        self._learning, self._exact, self._zero = [], {}, None
 
     def autocast(self) -> AbstractContextManager[Any]:
         """Round every forward pass with this, in training and in validation."""
@@ -231,6 +234,9 @@ def _shard(model: nn.Module, optimizer: Optimizer, device: torch.device, precisi
     from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
 
     names = {id(parameter): name for name, parameter in model.named_parameters()}
+    groups = [[names[id(parameter)] for parameter in group["params"]] for group in optimizer.param_groups]
+    for group in optimizer.param_groups:
+        group["params"] = []  # who still knows a whole parameter keeps it on the device beside its shards
     low = torch.bfloat16 if precision == "bfloat16" else None
     policy = MixedPrecisionPolicy(param_dtype=low, reduce_dtype=torch.float32)
     mesh = init_device_mesh(device.type, (torch.distributed.get_world_size(),))
@@ -240,8 +246,8 @@ def _shard(model: nn.Module, optimizer: Optimizer, device: torch.device, precisi
     # it warns of every last linear layer, lest its output is written into; nothing does
     warnings.filterwarnings("ignore", message="FSDP2-wrapped module .* returned a view tensor")
     sharded = dict(model.named_parameters())
-    for group in optimizer.param_groups:
-        group["params"] = [sharded[names[id(parameter)]] for parameter in group["params"]]
+    for group, members in zip(optimizer.param_groups, groups, strict=True):
+        group["params"] = [sharded[name] for name in members]
 
 
 def _all_reduce(tensors: Sequence[Tensor]) -> None:

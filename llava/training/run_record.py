@@ -63,7 +63,12 @@ class RunRecord:
         RecordError: a setting that matters differs from those of the run that is there.
     """
 
-    def __init__(self, output: Path, settings: TrainSettings) -> None:
+    def __init__(self, output: Path, settings: TrainSettings, *, has_begun: bool = False) -> None:
+        """
+        Args:
+            has_begun: the first stage is done, so encoder and language model are not read again: where they were found
+                stays what it was.
+        """
         self._path = output / RECORD_NAME
         self._settings = settings
         self._identities: dict[str, str] = {}
@@ -71,6 +76,9 @@ class RunRecord:
             told, before = read_run(output)
             _refuse_other_settings(self._path, before, settings)
             self._identities = dict(told["identities"])
+            if has_begun:
+                known = {"encoder": before.encoder, "language_model": before.language_model}
+                self._settings = settings.model_copy(update=known)
         self._write()
 
     def identify(self, name: str, identity: str) -> None:

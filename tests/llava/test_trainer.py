@@ -6,6 +6,7 @@ import json
 import math
 import resource
 import shutil
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ from llava.training.parallel import Parallel
 from llava.training.run_record import RecordError
 from llava.training.state import StateError
 from llava.training.step_share import seed_of
+from llava.training.stop import StoppedError
 from tests.llava.tiny_run import ALIGN, TUNE, Data, make_data, make_settings, read_rows, weights_sha256, write_rows
 
 STEADY: dict[str, Any] = {"schedule": "constant", "warmup_ratio": 0.0}
@@ -414,6 +416,41 @@ def test_4_bit_weights_are_not_sharded_and_nothing_is_read_before_that_is_said(t
     settings = make_settings(tmp_path / "run", data, TUNE, language_model=model)
     with pytest.raises(ValueError, match=r"4-bit weights cannot be sharded: .* set compute\.parallel = \"ddp\""):
         train(settings, lambda _: None)
+
+
+@pytest.mark.parametrize("every", [1, 100])
+def test_a_stop_during_validation_is_not_put_off_and_validation_is_made_up_for(tmp_path, data, monkeypatch, every):
+    told = {"every_steps": 1, "generate": False, "studies": 0}
+    settings = make_settings(
+        tmp_path / "run", data, ALIGN, validation=told, checkpoints={"every_steps": every, "keep_best": int(every == 1)}
+    )
+    settings = settings.model_copy(update={"data": settings.data.model_copy(update={"validation": data.validation})})
+    monkeypatch.setattr("llava.validation._READ_AT_ONCE", 1)
+
+    def stop(*given: Any) -> torch.Tensor:
+        signal.raise_signal(signal.SIGTERM)
+        return supervised_loss(*given)
+
+    events: list[Any] = []
+    with monkeypatch.context() as patch:
+        patch.setattr("llava.validation.supervised_loss", stop)
+        with pytest.raises(StoppedError, match=r"stopped after step 1 of .*; its state is saved"):
+            train(settings, events.append)
+    assert not [event for event in events if isinstance(event, Validated)]
+    assert [event.step for event in events if isinstance(event, StateSaved)] == [1]
+    events.clear()
+    train(settings, events.append)
+    assert [type(event) for event in events[:3]] == [StageStarted, Validated, StepDone]
+    assert [event.step for event in events[1:3]] == [1, 2]
+
+
+def test_after_the_first_stage_the_record_keeps_where_the_models_were_found(tmp_path, data):
+    first = make_settings(tmp_path / "run", data, ALIGN)
+    train(first, lambda _: None)
+    again = make_settings(tmp_path / "run", data, ALIGN, TUNE, language_model={"path": "elsewhere/another"})
+    folder = train(again, lambda _: None)
+    for record in (tmp_path / "run" / "run.json", folder / "run.json"):
+        assert json.loads(record.read_text())["settings"]["language_model"]["path"] == str(data.language_model)
 
 
 def test_a_study_in_both_tables_is_refused_without_patients_too(tmp_path, data):

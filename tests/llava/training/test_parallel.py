@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -77,9 +78,12 @@ def train(
     if parallel.one_reads and not parallel.is_main:
         model = outlined(outline_of(model), settings)
         assert all(parameter.is_meta for parameter in model.parameters())
-    learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    optimizer: Any = torch.optim.AdamW(learning, lr=1e-3, eps=1e-6, weight_decay=0.1)
+    optimizer: Any = torch.optim.AdamW(
+        (parameter for parameter in model.parameters() if parameter.requires_grad), lr=1e-3, eps=1e-6, weight_decay=0.1
+    )
+    whole = [weakref.ref(parameter) for parameter in model.parameters()]
     wrapped, optimizer = parallel.prepare(model, optimizer)
+    kept_whole = sum(parameter() is not None for parameter in whole)
     kept = None if states is None else States(Path(states), parallel)
     first = 0
     if kept is not None and resume:
@@ -112,7 +116,8 @@ def train(
     with torch.no_grad(), parallel.autocast():  # as validation calls the model: itself, whatever it is wrapped in
         seen = model(input_ids=tokens, pixel_values=pixels, use_cache=False).logits.float()
     state = parallel.full_state(model)
-    return {"state": state, "norms": norms, "losses": losses, "kind": parallel.kind, "seen": seen}
+    found = {"state": state, "norms": norms, "losses": losses, "kind": parallel.kind, "seen": seen}
+    return found | {"kept_whole": kept_whole}
 
 
 CASES: list[tuple[str, dict[str, Any]]] = [
@@ -186,6 +191,8 @@ def test_two_processes_take_the_steps_of_one(language_model, by_one, by_two, num
     assert (first["seen"] - alone["seen"]).abs().max() <= 1e-4  # of logits about 1, after three steps of Adam
     assert first["losses"] == pytest.approx(alone["losses"], rel=1e-6)
     assert furthest(alone["state"], model_of(str(language_model), stage).state_dict()) > 1e-3  # it did learn
+    if compute["parallel"] == "fsdp2":
+        assert first["kept_whole"] == second["kept_whole"] == 0  # beside its shards nobody has a whole weight
 
 
 @pytest.mark.parametrize("number", range(8, 11), ids=["align-ddp", "align-fsdp2", "all-fsdp2"])
