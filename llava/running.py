@@ -91,7 +91,9 @@ def _terminated_as_interrupted() -> Iterator[None]:
     def end(_number: int, _frame: FrameType | None) -> None:
         raise Terminated
 
-    if threading.current_thread() is not threading.main_thread():  # others cannot set handlers
+    # one of several processes may wait in C for one that is gone, where no handler of Python's runs: SIGTERM ends it
+    several = int(os.environ.get("WORLD_SIZE", "1")) > 1
+    if several or threading.current_thread() is not threading.main_thread():  # other threads cannot set handlers
         yield
         return
     before = signal.signal(signal.SIGTERM, end)
