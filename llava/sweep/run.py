@@ -122,15 +122,24 @@ def _outcome(settings: SweepSettings, run: RunSettings, screen: Screen) -> Outco
 
 
 def _ended(words: Sequence[str], told: IO[str]) -> int:
-    """The exit code of a command that, stopped with the sweep, has the time it needs to save its state."""
+    """The exit code of a command that, stopped with the sweep, has the time it needs to save its state.
+
+    Each SIGTERM is passed on, so that asked again it ends at once, and so is every Ctrl-C but the first: that one went
+    to all processes of the terminal, where there is one.
+    """
+    stop: KeyboardInterrupt | None = None
     with subprocess.Popen(words, stdout=told, stderr=told) as process:
-        try:
-            return process.wait()
-        except KeyboardInterrupt as stop:
-            if isinstance(stop, Terminated):
-                process.terminate()  # Ctrl-C goes to all processes of a terminal, SIGTERM to one
-            process.wait()
-            raise
+        while True:
+            try:
+                code = process.wait()
+                break
+            except KeyboardInterrupt as asked:
+                if stop is not None or isinstance(asked, Terminated):
+                    process.terminate()
+                stop = asked
+    if stop is not None:
+        raise stop
+    return code
 
 
 def _refuse_shared_patients(settings: SweepSettings) -> None:

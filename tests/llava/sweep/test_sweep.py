@@ -281,15 +281,17 @@ time.sleep(60)
 """
 
 
+SWEEPING = (
+    "import sys; from llava.console import Screen; from llava.running import exit_code;"
+    "from llava.sweep.run import _ended;"
+    "sys.exit(exit_code(Screen('sweep'), lambda: _ended([sys.executable, '-c', sys.argv[1], *sys.argv[2:]], None)))"
+)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_stopped_it_leaves_the_training_the_time_to_save(tmp_path, number):
     saved, ready = tmp_path / "saved", tmp_path / "ready"
-    sweeping = (
-        "import sys; from llava.console import Screen; from llava.running import exit_code;"
-        "from llava.sweep.run import _ended;"
-        "sys.exit(exit_code(Screen('sweep'), lambda: _ended([sys.executable, '-c', sys.argv[1], *sys.argv[2:]], None)))"
-    )
-    command = [sys.executable, "-c", sweeping, TRAINER, str(saved), str(ready)]
+    command = [sys.executable, "-c", SWEEPING, TRAINER, str(saved), str(ready)]
     with subprocess.Popen(command, cwd=ROOT, start_new_session=True, stderr=subprocess.PIPE, text=True) as process:
         while not ready.exists():
             assert process.poll() is None
@@ -302,4 +304,42 @@ def test_stopped_it_leaves_the_training_the_time_to_save(tmp_path, number):
     assert process.returncode == 130
     assert saved.exists()
     assert "stopped" in said
+    assert "Traceback" not in said
+
+
+STUBBORN = """
+import pathlib, signal, sys, time
+asked = []
+def ask(*_):
+    asked.append(1)
+    pathlib.Path(sys.argv[1]).write_text(str(len(asked)))
+    if len(asked) == 2:
+        sys.exit(130)
+signal.signal(signal.SIGTERM, ask)
+pathlib.Path(sys.argv[1]).write_text("0")
+while True:
+    time.sleep(0.05)
+"""
+
+
+@pytest.mark.parametrize(("number", "heard"), [(signal.SIGTERM, "012"), (signal.SIGINT, "0012")])
+def test_asked_again_it_asks_the_training_again_and_outlives_it(tmp_path, number, heard):
+    """SIGINT goes to the sweep alone here, as `kill -INT` sends it."""
+    asked = tmp_path / "asked"
+    command = [sys.executable, "-c", SWEEPING, STUBBORN, str(asked)]
+    with subprocess.Popen(command, cwd=ROOT, start_new_session=True, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            for place, count in enumerate(heard):
+                if place > 0:
+                    process.send_signal(number)
+                    time.sleep(0.5)
+                end_s = time.monotonic() + 30
+                while not asked.exists() or asked.read_text() != count:
+                    assert time.monotonic() < end_s
+                    time.sleep(0.05)
+            _, said = process.communicate(timeout=30)
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+    assert process.returncode == 130
     assert "Traceback" not in said
