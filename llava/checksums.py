@@ -7,6 +7,8 @@ A flipped byte in a weight loads, runs and writes fluent reports. The file is in
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
@@ -14,12 +16,20 @@ from pathlib import Path
 from encoders.encode.address import file_sha256
 
 FILE = "SHA256SUMS"
+_LINE = re.compile(r"(?P<sha256>[0-9a-f]{64}) [ *](?:\./)?(?P<name>[^/]+)")  # "*" of sha256sum --binary
 
 
-def write_checksums(folder: Path) -> None:
-    """Of all files of the folder itself, not of folders in it."""
+def write_checksums(folder: Path, known: Mapping[str, str] | None = None) -> None:
+    """Of all files of the folder itself, not of folders in it.
+
+    Args:
+        known: SHA-256 by file name, of files that need not be read again.
+    """
+    found = dict(known or {})
     names = sorted(path.name for path in folder.iterdir() if path.is_file() and path.name != FILE)
-    lines = [f"{sha256}  {name}\n" for name, sha256 in zip(names, _hashed(folder, names), strict=True)]
+    unknown = [name for name in names if name not in found]
+    found |= zip(unknown, _hashed(folder, unknown), strict=True)
+    lines = [f"{found[name]}  {name}\n" for name in names]
     (folder / FILE).write_text("".join(lines), encoding="utf-8")
 
 
@@ -29,9 +39,15 @@ def checked(folder: Path) -> dict[str, str]:
     A folder is read once in a process, unless its files change.
 
     Raises:
-        ValueError: a file is missing or has other bytes, or there is no SHA256SUMS.
+        ValueError: a file is missing or has other bytes, there is no SHA256SUMS, or it does not name weights that are
+            there.
     """
-    expected = _read(folder)
+    expected = read_checksums(folder)
+    if unnamed := sorted(path.name for path in folder.glob("*.safetensors") if path.name not in expected):
+        raise ValueError(
+            f"{folder / FILE} does not name {', '.join(unnamed)}: it is not complete, or those are no files of this "
+            "model; copy it again, or remove them"
+        )
     missing = sorted(name for name in expected if not (folder / name).is_file())
     if missing:
         raise ValueError(f"{folder} has no {', '.join(missing)}, which {FILE} names; copy the folder again")
@@ -39,12 +55,17 @@ def checked(folder: Path) -> dict[str, str]:
         if found != wanted:
             raise ValueError(
                 f"{folder / name} is damaged, or was edited: its SHA-256 is {found[:12]}..., and {FILE} says "
-                f"{wanted[:12]}...; copy it again (if it was edited on purpose, write {FILE} again with sha256sum)"
+                f"{wanted[:12]}...; copy it again (if it was edited on purpose, in that folder: sha256sum *.* > {FILE})"
             )
     return expected
 
 
-def _read(folder: Path) -> dict[str, str]:
+def read_checksums(folder: Path) -> dict[str, str]:
+    """SHA-256 by file name, as SHA256SUMS has it; no other file is read.
+
+    Raises:
+        ValueError: there is none, or it is damaged.
+    """
     try:
         lines = (folder / FILE).read_text(encoding="utf-8").splitlines()
     except OSError as error:
@@ -53,10 +74,11 @@ def _read(folder: Path) -> dict[str, str]:
         raise ValueError(f"{folder / FILE} is damaged: it is no text; copy it again") from None
     found = {}
     for line in lines:
-        sha256, _, name = line.partition("  ")
-        if len(sha256) != 64 or not name or Path(name).name != name:
+        named = _LINE.fullmatch(line)
+        if named is None:
             raise ValueError(f"{folder / FILE} is damaged: {line[:80]!r} is no SHA-256 and name; copy it again")
-        found[name] = sha256
+        found[named["name"]] = named["sha256"]
+    found.pop(FILE, None)  # `sha256sum * > SHA256SUMS` reads it while it is empty
     return found
 
 

@@ -11,7 +11,7 @@ import shutil
 from pathlib import Path
 from typing import Literal
 
-from llava.checksums import checked
+from llava.checksums import checked, read_checksums, write_checksums
 from llava.folder import save_model
 from llava.generate.loading import has_adapter, load_merged
 from llava.generate.record import read_record
@@ -24,12 +24,13 @@ from llava.training.state import is_state
 
 Layout = Literal["huggingface", "vllm"]
 VLLM_FOLDER = "vllm"
+_WEIGHTS = ".safetensors"
 
 
 def export(checkpoint: Path, output: Path, *, layout: Layout = "vllm") -> Path:
     """Write a checkpoint for use elsewhere, and give the folder that its reader is told.
 
-    Weights that need no merging are linked where the file system can, not copied. Everything is written beside
+    Weights that need no merging are linked where the file system can, all else is copied. Everything is written beside
     `output` and renamed, so that no half of it is ever found there.
 
     Args:
@@ -54,6 +55,7 @@ def export(checkpoint: Path, output: Path, *, layout: Layout = "vllm") -> Path:
         _merge(source, part) if has_adapter(source) else _link(source, part)
         if layout == "vllm":
             write_vllm_layout(part, part / VLLM_FOLDER)
+            write_checksums(part / VLLM_FOLDER, known=_of_weights(part))
         part.rename(output)
     finally:
         shutil.rmtree(part, ignore_errors=True)
@@ -63,17 +65,25 @@ def export(checkpoint: Path, output: Path, *, layout: Layout = "vllm") -> Path:
 
 def _merge(source: Path, target: Path) -> None:
     loaded = load_merged(source, Place("cpu", "float32"))
-    adapter = {name: sha256 for name, sha256 in checked(source / FOLDER).items() if name.endswith(".safetensors")}
+    adapter = {name: sha256 for name, sha256 in checked(source / FOLDER).items() if name.endswith(_WEIGHTS)}
     save_model(loaded.model, loaded.processor, target, record=loaded.record | {"merged_adapter_sha256": adapter})
 
 
 def _link(source: Path, target: Path) -> None:
+    """Only weights: what is edited in a copy, its checksums among it, must not change in the trained model."""
     checked(source)
     target.mkdir()
     for file in sorted(source.iterdir()):
         if not file.is_file():
             continue
         try:
-            os.link(file.resolve(), target / file.name)
+            if file.suffix != _WEIGHTS:
+                shutil.copyfile(file, target / file.name)
+            else:
+                os.link(file.resolve(), target / file.name)
         except OSError:  # another disk, or a file system without links
             shutil.copyfile(file, target / file.name)
+
+
+def _of_weights(folder: Path) -> dict[str, str]:
+    return {name: sha256 for name, sha256 in read_checksums(folder).items() if name.endswith(_WEIGHTS)}

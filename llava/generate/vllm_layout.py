@@ -14,11 +14,12 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from llava import checksums
 from llava.model import CxrLlavaConfig
 
 _STUB_PATCH_PX = 14
 # what the second folder has of its own, or does without
-_OWN = {"config.json", "processor_config.json", "prompt.json", "encoder.json", "run.json"}
+_OWN = {"config.json", "processor_config.json", "prompt.json", "encoder.json", "run.json", checksums.FILE}
 
 
 def write_vllm_layout(folder: Path, target: Path) -> None:

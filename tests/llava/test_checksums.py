@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from llava.checksums import checked, write_checksums
+from llava.checksums import checked, read_checksums, write_checksums
 
 
 @pytest.fixture
@@ -66,3 +66,42 @@ def test_damaged_checksums_are_named(folder, content):
     (folder / "SHA256SUMS").unlink()
     with pytest.raises(ValueError, match=r"SHA256SUMS: No such file or directory; it is written with the folder"):
         checked(folder)
+
+
+@pytest.mark.skipif(shutil.which("sha256sum") is None, reason="no sha256sum")
+@pytest.mark.parametrize("command", ["sha256sum *.* > SHA256SUMS", "sha256sum --binary ./*.* > SHA256SUMS"])
+def test_a_file_edited_on_purpose_is_believed_once_coreutils_wrote_them_again(folder, command):
+    (folder / "two words.json").write_text('{"edited": true}')
+    with pytest.raises(ValueError, match=r"in that folder: sha256sum \*\.\* > SHA256SUMS"):
+        checked(folder)
+    subprocess.run(command, shell=True, cwd=folder, check=True)
+    assert list(checked(folder)) == ["one.bin", "two words.json"]
+
+
+@pytest.mark.skipif(shutil.which("sha256sum") is None, reason="no sha256sum")
+def test_checksums_may_name_themselves_as_a_shell_makes_them_do(folder):
+    subprocess.run("sha256sum * > SHA256SUMS", shell=True, cwd=folder, check=False)  # it complains of the folder inside
+    assert "  SHA256SUMS" in (folder / "SHA256SUMS").read_text()
+    assert list(checked(folder)) == ["one.bin", "two words.json"]
+
+
+@pytest.mark.parametrize("lines", [0, 1])
+def test_checksums_that_were_cut_between_lines_are_refused(tmp_path, lines):
+    for name in ("config.json", "model.safetensors"):
+        (tmp_path / name).write_text(name)
+    write_checksums(tmp_path)
+    written = (tmp_path / "SHA256SUMS").read_text().splitlines(keepends=True)
+    (tmp_path / "SHA256SUMS").write_text("".join(written[:lines]))
+    with pytest.raises(ValueError, match=r"SHA256SUMS does not name model\.safetensors"):
+        checked(tmp_path)
+
+
+def test_what_a_user_adds_is_let_be(folder):
+    (folder / "NOTES.md").write_text("mine")
+    assert "NOTES.md" not in checked(folder)
+
+
+def test_hashes_that_are_known_are_not_made_again(folder):
+    write_checksums(folder, known={"one.bin": "0" * 64, "gone.bin": "1" * 64})
+    assert read_checksums(folder)["one.bin"] == "0" * 64
+    assert list(read_checksums(folder)) == ["one.bin", "two words.json"]

@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 from llava.build import Built
+from llava.checksums import checked
 from llava.config import LoraSettings
 from llava.folder import load_model, save_model
 from llava.generate.export import export
@@ -65,6 +66,20 @@ def test_the_second_configuration_is_a_llava_of_this_language_model(model_folder
     assert config["text_config"]["hidden_size"] == built.model.config.get_text_config().hidden_size
     vision = config["vision_config"]
     assert (vision["image_size"] // vision["patch_size"]) ** 2 >= built.processor.num_image_tokens
+
+
+@pytest.mark.parametrize("adapters", [False, True])
+def test_each_folder_has_checksums_of_its_own(model_folder, adapted, adapters, tmp_path):
+    vllm = export(adapted[0] if adapters else model_folder, tmp_path / "out")
+    for folder in (tmp_path / "out", vllm):
+        assert {*checked(folder), "SHA256SUMS"} == {file.name for file in folder.iterdir() if file.is_file()}
+
+
+def test_what_is_edited_in_an_export_leaves_the_trained_model_as_it_was(model_folder, tmp_path):
+    export(model_folder, tmp_path / "out")
+    for name in ("generation_config.json", "SHA256SUMS"):
+        (tmp_path / "out" / name).write_text("{}")
+    checked(model_folder)
 
 
 def test_huggingface_alone_has_no_second_configuration(model_folder, tmp_path):
