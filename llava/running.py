@@ -32,8 +32,9 @@ def train_llava(config: Path, overrides: Mapping[str, Any], *, plan: bool, assum
     """Do the run and give its exit code; every message for the user goes through the screen."""
     rank = int(os.environ.get("RANK", "0"))
     screen = Screen("train-llava" if rank == 0 else f"train-llava (process {rank})", quiet=rank > 0)
-    with heard(screen), private_files():
-        return exit_code(screen, lambda: _train(config, overrides, screen, plan=plan, assumed=assumed), _GOES_ON)
+    # afterwards: what went wrong is said before losses are drawn, for a launcher may end this process meanwhile
+    with heard(screen), private_files(), contextlib.ExitStack() as afterwards:
+        return exit_code(screen, lambda: _train(config, overrides, screen, afterwards, plan, assumed), _GOES_ON)
 
 
 def config_file(given: Path) -> Path:
@@ -136,7 +137,14 @@ class _Said(logging.Handler):
         self._screen.say(f"note: {record.getMessage()}")
 
 
-def _train(config: Path, overrides: Mapping[str, Any], screen: Screen, *, plan: bool, assumed: Assumed) -> int:
+def _train(
+    config: Path,
+    overrides: Mapping[str, Any],
+    screen: Screen,
+    afterwards: contextlib.ExitStack,
+    plan: bool,
+    assumed: Assumed,
+) -> int:
     settings = load_settings(config_file(config), dict(overrides))
     if plan:
         from llava.planning.plan import plan as make_plan
@@ -148,8 +156,10 @@ def _train(config: Path, overrides: Mapping[str, Any], screen: Screen, *, plan: 
     from llava.trainer import train
     from llava.training.state import StateError
 
+    watch = _Watch(settings, screen)
+    afterwards.callback(watch.plot)
     try:
-        with _Watch(settings, screen) as watch:
+        with watch:
             folder = train(settings, watch.tell)
     except StateError as error:  # the disk is full, or lost what was on it
         screen.error(str(error))
@@ -181,7 +191,6 @@ class _Watch:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._held.close()
-        self._plot()
 
     def tell(self, event: Event) -> None:
         from llava.progress.events import StageStarted, StepDone
@@ -193,7 +202,8 @@ class _Watch:
         self._journal.tell(event, reading)
         self._view.tell(event, reading)
 
-    def _plot(self) -> None:
+    def plot(self) -> None:
+        """Where a step was taken."""
         if not self._stepped:
             return
         from llava.progress.loss_plot import plot_losses

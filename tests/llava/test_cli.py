@@ -174,6 +174,19 @@ def test_each_way_to_fail_has_its_exit_code(config, monkeypatch, error, code, ma
     assert "Traceback" not in done.stderr
 
 
+def test_what_went_wrong_is_said_before_losses_are_drawn(config, monkeypatch):
+    whole = llava.trainer.train
+
+    def train_and_fail(settings, tell):
+        whole(settings, tell)
+        raise ValueError("it broke")
+
+    monkeypatch.setattr(llava.trainer, "train", train_and_fail)
+    done = train(config)
+    assert done.exit_code == 2
+    assert 0 < done.stderr.index("it broke") < done.stderr.index("losses and learning rates")
+
+
 def test_a_second_trainer_on_the_folder_is_refused(config, tmp_path):
     from llava.training.lock import locked
 
