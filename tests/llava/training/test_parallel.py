@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import functools
 import json
@@ -9,6 +10,7 @@ import os
 import subprocess
 import sys
 import weakref
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")  # nothing here asks the hub
 
 import pytest
 import torch
+import torch.distributed.fsdp
 from torch import Tensor, nn
 
 from llava.build import build
@@ -67,6 +70,24 @@ def row(model: Any, step: int, number: int) -> tuple[Tensor, Tensor, Tensor]:
     return tokens, torch.randn(1, 3, 56, 56, generator=chance), torch.arange(PLACEHOLDER_TOKENS + 2, tokens.shape[1])
 
 
+@contextlib.contextmanager
+def kept_beside_shards(model: nn.Module) -> Iterator[list[int]]:
+    """At each call of `fully_shard`, how many whole weights there are that the model has as shards by then."""
+    whole = [weakref.ref(parameter) for parameter in model.parameters()]
+    counts: list[int] = []
+    shard = torch.distributed.fsdp.fully_shard
+
+    def counting(*args: Any, **kwargs: Any) -> Any:
+        done = shard(*args, **kwargs)
+        now = {id(parameter) for parameter in model.parameters()}
+        counts.append(sum(found is not None and id(found) not in now for found in (one() for one in whole)))
+        return done
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.distributed.fsdp, "fully_shard", counting)
+        yield counts
+
+
 def train(
     folder: str, stage: str, *, states: str | None = None, resume: bool = False, **compute: Any
 ) -> dict[str, Any]:
@@ -81,9 +102,8 @@ def train(
     optimizer: Any = torch.optim.AdamW(
         (parameter for parameter in model.parameters() if parameter.requires_grad), lr=1e-3, eps=1e-6, weight_decay=0.1
     )
-    whole = [weakref.ref(parameter) for parameter in model.parameters()]
-    wrapped, optimizer = parallel.prepare(model, optimizer)
-    kept_whole = sum(parameter() is not None for parameter in whole)
+    with kept_beside_shards(model) as kept_whole:
+        wrapped, optimizer = parallel.prepare(model, optimizer)
     kept = None if states is None else States(Path(states), parallel)
     first = 0
     if kept is not None and resume:
@@ -117,7 +137,7 @@ def train(
         seen = model(input_ids=tokens, pixel_values=pixels, use_cache=False).logits.float()
     state = parallel.full_state(model)
     found = {"state": state, "norms": norms, "losses": losses, "kind": parallel.kind, "seen": seen}
-    return found | {"kept_whole": kept_whole}
+    return found | {"kept_whole": sum(kept_whole)}
 
 
 CASES: list[tuple[str, dict[str, Any]]] = [
